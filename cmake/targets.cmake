@@ -1,0 +1,40 @@
+# One CMake target a folder. Unit tests (*_test.cc) sit beside the code and become NAME_test.
+
+# netserv_library(NAME SOURCES a.cc ... [TESTS a_test.cc ...] [DEPS targets...] [TEST_DEPS targets...])
+function(netserv_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;TESTS;DEPS;TEST_DEPS" ${ARGN})
+  if(A_SOURCES)
+    add_library(${name} STATIC ${A_SOURCES})
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/sdk/include)
+    target_link_libraries(${name} PUBLIC ${A_DEPS})
+  else()
+    add_library(${name} INTERFACE)
+    target_include_directories(${name} INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/sdk/include)
+    target_link_libraries(${name} INTERFACE ${A_DEPS})
+  endif()
+  if(A_TESTS)
+    netserv_test(${name}_test SOURCES ${A_TESTS} DEPS ${name} ${A_TEST_DEPS})
+  endif()
+endfunction()
+
+# netserv_test(NAME SOURCES ... DEPS ... [LABELS ...]): a gtest executable, registered with ctest.
+function(netserv_test name)
+  if(NOT NETSERV_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  target_link_libraries(${name} PRIVATE ${A_DEPS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE NETSERV_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                             NETSERV_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${A_LABELS};unit")
+endfunction()
+
+# netserv_program(NAME SOURCES ... DEPS ...): an executable in build/bin.
+function(netserv_program name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${name} PRIVATE ${A_DEPS})
+endfunction()
