@@ -28,7 +28,7 @@ find_package(Threads REQUIRED)
 if(NETSERV_TESTS)
   find_package(GTest REQUIRED)
 endif()
-add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>
+add_compile_options(-Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wnon-virtual-dtor $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>
                     -fstack-protector-strong -fno-strict-aliasing)
 # Reported or not depending on the optimiser's mood in std headers of g++ 12; no use to us.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

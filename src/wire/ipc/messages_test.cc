@@ -1,0 +1,62 @@
+// Every message survives a round trip, and no truncation of one is accepted.
+#include <gtest/gtest.h>
+
+#include "wire/ipc/archive.h"
+#include "wire/ipc/container_messages.h"
+#include "wire/ipc/forwarder_messages.h"
+
+namespace netserv::ipc {
+namespace {
+
+template <class Variant>
+void expect_round_trip(const Variant& message) {
+  Bytes bytes = encode(message);
+  auto back = decode<Variant>(bytes);
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(*back, message);
+  for (std::size_t n = 0; n < bytes.size(); ++n)
+    EXPECT_FALSE(decode<Variant>(ByteSpan(bytes).first(n))) << "kind " << message.index() << " cut to " << n;
+  bytes.push_back(std::byte{0});
+  EXPECT_FALSE(decode<Variant>(bytes)) << "left-over bytes";
+}
+
+TEST(ContainerMessages, RoundTrip) {
+  LoadModule load{ModuleId("a_1"), ModuleSlot(3), "ab.so", -5, 77, {{"k", "v"}, {"l", ""}}, {"packet/1"}, 64};
+  ModuleStatus status{ModuleId("a_1"), ModuleSlot(3), "ab.so", ModuleHealth::kBackingOff};
+  status.counters["hits"] = 9;
+  for (const ToContainer& m : {ToContainer(Hello{}), ToContainer(AttachRing{4}), ToContainer(load),
+                               ToContainer(UpdateModule{ModuleId("a_1"), 2, {{"x", "y"}}}),
+                               ToContainer(UnloadModule{ModuleId("a_1")}), ToContainer(GetStatus{})})
+    expect_round_trip(m);
+  for (const FromContainer& m :
+       {FromContainer(Welcome{1, "wasm", 4, {status}}), FromContainer(RingAttached{4, "no"}),
+        FromContainer(ModuleFailed{ModuleId("b"), "why"}), FromContainer(ContainerStatus{1, 2, {3}, {status, status}}),
+        FromContainer(ModuleTrapped{ModuleId("b"), "unreachable", 100}), FromContainer(ModuleLog{ModuleId("b"), 2, "t"})})
+    expect_round_trip(m);
+}
+
+TEST(ForwarderMessages, RoundTrip) {
+  Filter filter{kProtocolUdp, 5060, {}, *Prefix::parse("2001:db8::/32")};
+  for (const ToForwarder& m :
+       {ToForwarder(ForwarderHello{}),
+        ToForwarder(ConfigureContainer{ContainerId(7), "jane", -1, 2, {*Prefix::parse("10.0.0.0/8")}, 100, false}),
+        ToForwarder(SetFilters{ContainerId(7), 9, {{filter, ModuleSlot(1), true, true, 64, 10}, {}}}),
+        ToForwarder(SetDrain{true}), ToForwarder(GetForwarderStats{})})
+    expect_round_trip(m);
+  for (const FromForwarder& m : {FromForwarder(ForwarderWelcome{1, "fake", ""}), FromForwarder(ContainerRing{ContainerId(7)}),
+                                 FromForwarder(ForwarderStats{{{"packets", 1}}, {{ContainerId(7), {{"drop", 2}}}}})})
+    expect_round_trip(m);
+}
+
+TEST(Decoding, RefusesValuesOutOfRange) {
+  Bytes unknown_kind{std::byte{0}, std::byte{99}};
+  EXPECT_EQ(decode<ToContainer>(unknown_kind).error().text, "unknown kind");
+  Bytes drain = encode(ToForwarder(SetDrain{true}));
+  drain.back() = std::byte{2};
+  EXPECT_FALSE(decode<ToForwarder>(drain)) << "a bool is 0 or 1";
+  Bytes huge_count{std::byte{0}, std::byte{5}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}};
+  EXPECT_FALSE(decode<FromContainer>(huge_count));
+}
+
+}  // namespace
+}  // namespace netserv::ipc
