@@ -1,0 +1,37 @@
+// A module's manifest: the JSON object in the custom section "netserv.manifest" of its .wasm file
+// (sdk/include/netserv/abi.h). Everything in it is a publisher's word: shape is checked here, policy elsewhere.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace netserv::compile {
+
+struct Manifest {
+  std::string name;     // 1..128 of [A-Za-z0-9._-]
+  std::string version;  // 1..32 of the same
+  std::uint32_t abi = 0;
+  bool packet = false;  // kind
+  bool server = false;
+  std::vector<std::string> blocks;  // building blocks it may import, "packet/1"
+  bool observer = false;
+  std::uint32_t memory_pages = 0;  // 64 KiB pages it wants at most; 0: says nothing
+
+  bool operator==(const Manifest&) const = default;
+};
+
+// Decodes the section's payload. Errors (origin publisher) name "manifest" or the key; another ABI version than
+// NETSERV_ABI_VERSION is one that says both.
+Result<Manifest> decode_manifest(std::string_view json);
+// One line of JSON that decode_manifest() takes back.
+std::string encode_manifest(const Manifest& manifest);
+
+// The payload of the only "netserv.manifest" section of a .wasm file, found without reading the rest.
+Result<std::string_view> find_manifest(ByteSpan wasm);
+
+}  // namespace netserv::compile
