@@ -38,3 +38,28 @@ function(netserv_program name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${name} PRIVATE ${A_DEPS})
 endfunction()
+
+# netserv_fuzzer(NAME SOURCES ... DEPS ...): a libFuzzer target NAME_fuzz; ctest runs its corpus fuzz/corpus/NAME
+# once (`fuzz` label), build/bin/NAME_fuzz fuzz/corpus/NAME goes on for as long as one likes. Needs clang, with
+# -DNETSERV_FUZZ=ON -DNETSERV_SANITIZE=address,undefined so that the libraries under test are watched too.
+function(netserv_fuzzer name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name}_fuzz ${A_SOURCES})
+  target_include_directories(${name}_fuzz PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_compile_options(${name}_fuzz PRIVATE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
+  target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer,address,undefined)
+  target_link_libraries(${name}_fuzz PRIVATE ${A_DEPS})
+  file(GLOB corpus ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name}/*)
+  add_test(NAME ${name}_fuzz COMMAND ${name}_fuzz ${corpus})
+  set_tests_properties(${name}_fuzz PROPERTIES TIMEOUT 300 LABELS "fuzz")
+endfunction()
+
+# netserv_benchmark(NAME SOURCES ... DEPS ...): a Google Benchmark program in build/bin.
+function(netserv_benchmark name)
+  find_package(benchmark REQUIRED)
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_compile_definitions(${name} PRIVATE NETSERV_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${A_DEPS} benchmark::benchmark)
+endfunction()
