@@ -63,3 +63,25 @@ function(netserv_benchmark name)
   target_compile_definitions(${name} PRIVATE NETSERV_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${A_DEPS} benchmark::benchmark)
 endfunction()
+
+# netserv_bpf(NAME SOURCE x.bpf.c): compiles a BPF program and makes the libbpf skeleton NAME.skel.h, which
+# targets that link NAME may include.
+function(netserv_bpf name)
+  cmake_parse_arguments(A "" "SOURCE" "" ${ARGN})
+  find_program(NETSERV_CLANG NAMES clang-14 clang REQUIRED)
+  find_program(NETSERV_BPFTOOL NAMES bpftool PATHS /usr/sbin REQUIRED)
+  set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
+  set(skeleton ${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h)
+  file(GLOB headers ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+  add_custom_command(
+    OUTPUT ${skeleton}
+    COMMAND ${NETSERV_CLANG} -O2 -g -Wall -target bpf -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
+            -c ${CMAKE_CURRENT_SOURCE_DIR}/${A_SOURCE} -o ${object}
+    COMMAND ${NETSERV_BPFTOOL} gen skeleton ${object} name ${name} > ${skeleton}
+    DEPENDS ${A_SOURCE} ${headers} VERBATIM)
+  add_custom_target(${name}_skeleton DEPENDS ${skeleton})
+  add_library(${name} INTERFACE)
+  add_dependencies(${name} ${name}_skeleton)
+  target_include_directories(${name} SYSTEM INTERFACE ${CMAKE_CURRENT_BINARY_DIR})
+  target_link_libraries(${name} INTERFACE bpf)
+endfunction()
