@@ -31,7 +31,14 @@ Result<Manifest> decode_manifest(std::string_view json);
 // One line of JSON that decode_manifest() takes back.
 std::string encode_manifest(const Manifest& manifest);
 
-// The payload of the only "netserv.manifest" section of a .wasm file, found without reading the rest.
-Result<std::string_view> find_manifest(ByteSpan wasm);
+// The sections of a .wasm file, taken apart without looking into them.
+struct SplitFile {
+  std::string manifest;  // payload of the only "netserv.manifest" section
+  Bytes code;            // the file without any custom section: debug names and all else of the kind are gone
+};
+Result<SplitFile> split_file(ByteSpan wasm);
+
+// Both at once, for whoever only wants to know what a file is.
+Result<Manifest> manifest_of(ByteSpan wasm);
 
 }  // namespace netserv::compile

@@ -1,0 +1,65 @@
+/* The wasm-rt.h that the generated C includes: the names that wabt 1.0.32's C writer expects, over struct
+ * netserv_host. Memory is checked by guard pages, calls by the stack's; there are no exceptions. */
+#ifndef WASM_RT_H_
+#define WASM_RT_H_
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "object.h"
+
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define wasm_rt_memcpy __builtin_memcpy
+#define wasm_rt_unreachable __builtin_unreachable
+#define WASM_RT_MEMCHECK_SIGNAL_HANDLER 1
+#define WASM_RT_USE_STACK_DEPTH_COUNT 0
+#define wasm_rt_is_initialized() 1
+
+static const wasm_rt_funcref_t wasm_rt_funcref_null_value = {0, NULL, NULL};
+static const wasm_rt_externref_t wasm_rt_externref_null_value = NULL;
+static const struct netserv_host* netserv_host_;
+
+#define NETSERV_USES_GS 0
+#define NETSERV_UNUSED __attribute__((unused))
+
+NETSERV_UNUSED __attribute__((noreturn, cold)) static void wasm_rt_trap(wasm_rt_trap_t trap) {
+  netserv_host_->trap((uint32_t)trap);
+}
+NETSERV_UNUSED static uint32_t wasm_rt_register_func_type(uint32_t params, uint32_t results, ...) {
+  uint32_t types[128];
+  va_list list;
+  if (params + results > 128) wasm_rt_trap(WASM_RT_TRAP_NONE);
+  va_start(list, results);
+  for (uint32_t i = 0; i < params + results; ++i) types[i] = (uint32_t)va_arg(list, wasm_rt_type_t);
+  va_end(list);
+  return netserv_host_->register_type(params, results, types);
+}
+NETSERV_UNUSED static void wasm_rt_allocate_memory(wasm_rt_memory_t* m, uint32_t initial, uint32_t max) {
+  netserv_host_->allocate_memory(m, initial, max);
+}
+NETSERV_UNUSED static uint32_t wasm_rt_grow_memory(wasm_rt_memory_t* m, uint32_t pages) {
+  return netserv_host_->grow_memory(m, pages);
+}
+NETSERV_UNUSED static void wasm_rt_allocate_funcref_table(wasm_rt_funcref_table_t* t, uint32_t n, uint32_t max) {
+  netserv_host_->allocate_funcref_table(t, n, max);
+}
+NETSERV_UNUSED static void wasm_rt_allocate_externref_table(wasm_rt_externref_table_t* t, uint32_t n, uint32_t max) {
+  netserv_host_->allocate_externref_table(t, n, max);
+}
+NETSERV_UNUSED static uint32_t wasm_rt_grow_funcref_table(wasm_rt_funcref_table_t* t, uint32_t delta,
+                                                          wasm_rt_funcref_t init) {
+  return netserv_host_->grow_funcref_table(t, delta, &init);
+}
+NETSERV_UNUSED static uint32_t wasm_rt_grow_externref_table(wasm_rt_externref_table_t* t, uint32_t delta,
+                                                            wasm_rt_externref_t init) {
+  return netserv_host_->grow_externref_table(t, delta, init);
+}
+/* The runtime owns what an instance has and frees all of it at once. */
+#define wasm_rt_free_memory(m) ((void)(m))
+#define wasm_rt_free_funcref_table(t) ((void)(t))
+#define wasm_rt_free_externref_table(t) ((void)(t))
+
+#endif
