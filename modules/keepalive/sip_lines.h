@@ -1,0 +1,84 @@
+// Splits a SIP request into its request line and header fields (RFC 3261 section 7). Strict, since what is odd
+// is the server's to judge: lines end with CRLF only, and no other control character but HTAB may occur.
+#ifndef KEEPALIVE_SIP_LINES_H
+#define KEEPALIVE_SIP_LINES_H
+
+#include "keepalive/sip_cursor.h"
+
+namespace keepalive {
+
+// Index of the first byte below 0x20 from `at` on, or t.size.
+inline uint32_t find_control(Text t, uint32_t at) {
+  constexpr uint64_t kOnes = 0x0101010101010101u, kHigh = 0x8080808080808080u;
+  while (t.size - at >= 8) {
+    uint64_t word;
+    __builtin_memcpy(&word, t.data + at, 8);
+    uint64_t below = (word - kOnes * 0x20) & ~word & kHigh;
+    // Exact for the lowest byte that is below, which is all that is asked.
+    if (below) return at + static_cast<uint32_t>(__builtin_ctzll(below)) / 8;
+    at += 8;
+  }
+  while (at < t.size && static_cast<uint8_t>(t[at]) >= 0x20) at++;
+  return at;
+}
+
+class LineReader {
+ public:
+  // `at` must be at most text.size.
+  explicit LineReader(Text text, uint32_t at = 0) : text_(text), at_(at) {}
+
+  enum class Next { kLine, kEndOfHeaders, kMalformed };
+
+  // One line without its CRLF; no folding (the request line).
+  Next line(Text& out) {
+    uint32_t start = at_, end = at_;
+    if (!find_line_end(end)) return Next::kMalformed;
+    out = text_.sub(start, end - start);
+    at_ = end + 2;
+    return Next::kLine;
+  }
+  // One header field with its folded lines. `value` is trimmed.
+  Next header(Text& name, Text& value) {
+    if (at_ + 2 <= text_.size && text_[at_] == '\r' && text_[at_ + 1] == '\n') {
+      at_ += 2;
+      return Next::kEndOfHeaders;
+    }
+    Cursor cursor(text_.sub(at_));
+    name = cursor.token();
+    while (cursor.peek() == ' ' || cursor.peek() == '\t') cursor.take(cursor.peek());
+    if (name.empty() || !cursor.take(':')) return Next::kMalformed;
+    uint32_t start = at_ + cursor.position();
+    uint32_t end = start;
+    for (;;) {
+      if (!find_line_end(end)) return Next::kMalformed;
+      at_ = end + 2;
+      if (at_ == text_.size || (text_[at_] != ' ' && text_[at_] != '\t')) break;
+      end = at_;
+    }
+    value = trim(text_.sub(start, end - start));
+    return Next::kLine;
+  }
+  // What follows the headers.
+  Text rest() const { return text_.sub(at_); }
+
+ private:
+  // Moves `at` to the CR of the next CRLF.
+  bool find_line_end(uint32_t& at) const {
+    for (;;) {
+      at = find_control(text_, at);
+      if (at + 2 > text_.size) return false;
+      if (text_[at] == '\t') {
+        at++;
+        continue;
+      }
+      return text_[at] == '\r' && text_[at + 1] == '\n';
+    }
+  }
+
+  Text text_;
+  uint32_t at_;
+};
+
+}  // namespace keepalive
+
+#endif  // KEEPALIVE_SIP_LINES_H

@@ -1,0 +1,292 @@
+#include "keepalive/sip_request.h"
+
+#include "keepalive/sip_lines.h"
+
+namespace keepalive {
+namespace {
+
+using netserv::guest::equal_ignoring_case;
+
+// The header fields that matter, with RFC 3261's and RFC 6665's compact forms.
+enum class Header : uint8_t {
+  kVia, kFrom, kTo, kCallId, kCSeq, kEvent, kContentLength, kMaxForwards, kRoute, kRequire, kOther
+};
+constexpr uint32_t kHeaders = static_cast<uint32_t>(Header::kOther);
+
+Header header_of(Text name) {
+  if (name.size == 1) {
+    switch (netserv::guest::ascii_lower(name[0])) {
+      case 'v': return Header::kVia;
+      case 'f': return Header::kFrom;
+      case 't': return Header::kTo;
+      case 'i': return Header::kCallId;
+      case 'o': return Header::kEvent;
+      case 'l': return Header::kContentLength;
+      default: return Header::kOther;
+    }
+  }
+  auto is = [name](Text full) { return equal_ignoring_case(name, full); };
+  switch (name.size) {
+    case 2: return is("To") ? Header::kTo : Header::kOther;
+    case 3: return is("Via") ? Header::kVia : Header::kOther;
+    case 4: return is("From") ? Header::kFrom : is("CSeq") ? Header::kCSeq : Header::kOther;
+    case 5: return is("Event") ? Header::kEvent : is("Route") ? Header::kRoute : Header::kOther;
+    case 7: return is("Call-ID") ? Header::kCallId : is("Require") ? Header::kRequire : Header::kOther;
+    case 12: return is("Max-Forwards") ? Header::kMaxForwards : Header::kOther;
+    case 13: return is("Proxy-Require") ? Header::kRequire : Header::kOther;
+    case 14: return is("Content-Length") ? Header::kContentLength : Header::kOther;
+    default: return Header::kOther;
+  }
+}
+
+bool skip_parameters(Cursor& cursor) {
+  Text name, value;
+  bool has_value;
+  uint32_t name_end;
+  while (!cursor.at_end())
+    if (!cursor.parameter(name, value, has_value, name_end)) return false;
+  return true;
+}
+
+struct Via {
+  Text host;
+  bool udp = false;
+  bool answerable = true;  // no received, no maddr, no rport with a value
+  uint32_t end = 0;
+  uint32_t rport_end = 0;
+};
+
+bool is_host_char(char c) { return is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; }
+
+// One via-parm: "SIP/2.0/UDP host:port;parameters", up to a comma or the end.
+bool parse_via(Cursor& cursor, Text value, Via& out) {
+  if (!equal_ignoring_case(cursor.token(), "SIP") || !cursor.take_separator('/')) return false;
+  if (!(cursor.token() == Text("2.0")) || !cursor.take_separator('/')) return false;
+  Text transport = cursor.token();
+  if (transport.empty() || !cursor.skip_blanks()) return false;
+  out.udp = equal_ignoring_case(transport, "UDP");
+  uint32_t start = cursor.position();
+  if (cursor.take('[')) {
+    cursor.take_while([](char c) { return is_host_char(c) || c == ':'; });
+    if (!cursor.take(']')) return false;
+  } else if (cursor.take_while(is_host_char).empty()) {
+    return false;
+  }
+  out.host = value.sub(start, cursor.position() - start);
+  uint32_t port;
+  if (cursor.take_separator(':') && !parse_number(cursor.take_while(is_digit), 65535, port)) return false;
+  for (;;) {
+    out.end = cursor.position();
+    cursor.skip_blanks();
+    if (cursor.at_end() || cursor.peek() == ',') return true;
+    Text name, parameter_value;
+    bool has_value;
+    uint32_t name_end;
+    if (!cursor.parameter(name, parameter_value, has_value, name_end)) return false;
+    if (equal_ignoring_case(name, "rport")) {
+      if (has_value || out.rport_end != 0) out.answerable = false;
+      out.rport_end = name_end;
+    } else if (equal_ignoring_case(name, "received") || equal_ignoring_case(name, "maddr")) {
+      out.answerable = false;
+    }
+  }
+}
+
+// All elements of one Via header field; the first of the first is what an answer fills in.
+bool read_via_line(Text value, Request& out) {
+  if (out.via_lines == kMaxViaLines) return false;
+  Cursor cursor(value);
+  for (bool first = out.via_lines == 0;; first = false) {
+    Via via;
+    if (!parse_via(cursor, value, via)) return false;
+    if (first) {
+      if (!via.udp || !via.answerable) return false;
+      out.sent_by_host = via.host;
+      out.top_via_end = via.end;
+      out.rport_end = via.rport_end;
+    }
+    if (cursor.at_end()) break;
+    cursor.take_separator(',');
+  }
+  out.via[out.via_lines++] = value;
+  return true;
+}
+
+bool is_uri_char(char c) { return c > ' ' && c != '<' && c != '>' && c != '"' && c != '\x7f'; }
+
+// scheme ":" something.
+bool is_uri(Text uri) {
+  Cursor cursor(uri);
+  Text scheme = cursor.take_while([](char c) { return is_alphanumeric(c) || c == '+' || c == '-' || c == '.'; });
+  if (scheme.empty() || is_digit(scheme[0]) || !cursor.take(':')) return false;
+  return !cursor.take_while(is_uri_char).empty() && cursor.at_end();
+}
+
+// From or To: name-addr or addr-spec, then parameters.
+bool parse_party(Text value, bool& has_tag) {
+  Cursor cursor(value);
+  if (cursor.peek() == '"') {
+    if (!cursor.quoted_string()) return false;
+    cursor.skip_blanks();
+    if (cursor.peek() != '<') return false;
+  }
+  // Display name of tokens, or the whole addr-spec: neither holds '<', ';' or ','.
+  Text plain = cursor.take_while([](char c) { return c != '<' && c != ';' && c != ',' && c != '?' && c != '"'; });
+  if (cursor.take('<')) {
+    Cursor name(plain);
+    while (!name.at_end())
+      if (!name.skip_blanks() && name.token().empty()) return false;
+    if (!is_uri(cursor.take_while(is_uri_char)) || !cursor.take('>')) return false;
+  } else if (!is_uri(trim(plain))) {
+    return false;
+  }
+  has_tag = false;
+  while (!cursor.at_end()) {
+    Text name, parameter_value;
+    bool has_value;
+    uint32_t name_end;
+    if (!cursor.parameter(name, parameter_value, has_value, name_end)) return false;
+    if (!equal_ignoring_case(name, "tag")) continue;
+    if (has_tag || !has_value) return false;
+    has_tag = true;
+  }
+  return true;
+}
+
+bool parse_cseq(Text value, Text method) {
+  Cursor cursor(value);
+  uint32_t number;
+  if (!parse_number(cursor.take_while(is_digit), 0x7fffffff, number) || !cursor.skip_blanks()) return false;
+  return cursor.token() == method && cursor.at_end();
+}
+
+bool is_call_id(Text value) {
+  if (value.empty()) return false;
+  for (uint32_t i = 0; i < value.size; i++)
+    if (value[i] <= ' ' || value[i] == '\x7f') return false;
+  return true;
+}
+
+bool is_keep_alive_event(Text value) {
+  Cursor cursor(value);
+  return equal_ignoring_case(cursor.token(), "keep-alive") && skip_parameters(cursor);
+}
+
+bool in_list(Text list, Text item, bool (*equal)(Text, Text)) {
+  Cursor cursor(list);
+  while (!cursor.at_end()) {
+    if (equal(trim(cursor.take_while([](char c) { return c != ','; })), item)) return true;
+    cursor.take(',');
+  }
+  return false;
+}
+
+bool equal_exactly(Text a, Text b) { return a == b; }
+
+bool is_target_host(Text host, const Target& target) {
+  netserv_address address;
+  bool bracketed = host.size > 2 && host[0] == '[';
+  Text literal = bracketed ? host.sub(1, host.size - 2) : host;
+  if (netserv_parse_address(literal.data, literal.size, &address)) {
+    if (address.family != target.family || bracketed != (address.family == 6)) return false;
+    return __builtin_memcmp(address.bytes, target.address, target.family == 4 ? 4 : 16) == 0;
+  }
+  // toplabel = ALPHA ...: what ends in a digit label is a broken address, no name.
+  uint32_t last = host.size;
+  while (last > 0 && host[last - 1] != '.') last--;
+  if (bracketed || last == host.size || is_digit(host[last])) return false;
+  return target.domains.empty() || in_list(target.domains, host, equal_ignoring_case);
+}
+
+// The Request-URI half of the rule for OPTIONS.
+bool is_server_uri(Text uri, const Target& target) {
+  if (!equal_ignoring_case(uri.sub(0, 4), "sip:") || !is_uri(uri)) return false;
+  Text rest = uri.sub(4);
+  for (uint32_t i = 0; i < rest.size; i++) {
+    if (rest[i] != '@') continue;
+    if (!in_list(target.users, rest.sub(0, i), equal_exactly)) return false;
+    rest = rest.sub(i + 1);
+    break;
+  }
+  Cursor cursor(rest);
+  uint32_t start = cursor.position();
+  if (cursor.take('[')) {
+    cursor.take_while([](char c) { return netserv_hex_digit(c) >= 0 || c == ':'; });
+    if (!cursor.take(']')) return false;
+  } else {
+    cursor.take_while(is_host_char);
+  }
+  Text host = rest.sub(start, cursor.position() - start);
+  if (host.empty() || !is_target_host(host, target)) return false;
+  uint32_t port;
+  if (cursor.take(':') && (!parse_number(cursor.take_while(is_digit), 65535, port) || port != target.port))
+    return false;
+  // uri-parameters are fine (transport=udp, lr), headers ("?") and a second '@' are not.
+  if (cursor.peek() == ';') cursor.take_while([](char c) { return c != '?' && c != '@'; });
+  return cursor.at_end();
+}
+
+Kind classify_request(Text datagram, Text method, Kind kind, const Target& target, Request& out) {
+  LineReader lines(datagram, method.size + 1);
+  Text line;
+  if (lines.line(line) != LineReader::Next::kLine) return Kind::kOther;
+  Cursor request_line(line);
+  Text uri = request_line.take_while(is_uri_char);
+  if (!is_uri(uri) || !request_line.take(' ')) return Kind::kOther;
+  if (!equal_ignoring_case(line.sub(request_line.position()), "SIP/2.0")) return Kind::kOther;
+  if (kind == Kind::kOptions && !is_server_uri(uri, target)) return Kind::kOther;
+
+  out.via_lines = 0;
+  uint32_t seen = 0;
+  auto bit = [](Header h) { return 1u << static_cast<uint32_t>(h); };
+  uint32_t number = 0;
+  for (;;) {
+    Text name, value;
+    LineReader::Next next = lines.header(name, value);
+    if (next == LineReader::Next::kMalformed) return Kind::kOther;
+    if (next == LineReader::Next::kEndOfHeaders) break;
+    Header header = header_of(name);
+    if (header == Header::kOther) continue;
+    if (header != Header::kVia && header != Header::kRoute && (seen & bit(header))) return Kind::kOther;
+    seen |= bit(header);
+    bool sound = true, unused;
+    switch (header) {
+      case Header::kVia: sound = read_via_line(value, out); break;
+      case Header::kFrom: out.from = value, sound = parse_party(value, unused); break;
+      case Header::kTo: out.to = value, sound = parse_party(value, out.to_has_tag); break;
+      case Header::kCallId: out.call_id = value, sound = is_call_id(value); break;
+      case Header::kCSeq: out.cseq = value, sound = parse_cseq(value, method); break;
+      case Header::kEvent: sound = kind != Kind::kNotify || is_keep_alive_event(value); break;
+      case Header::kContentLength: sound = parse_number(value, 0, number); break;
+      case Header::kMaxForwards:
+        sound = parse_number(value, 255, number) && (kind != Kind::kOptions || number > 0);
+        break;
+      case Header::kRoute: sound = kind != Kind::kOptions; break;
+      case Header::kRequire: sound = false; break;
+      case Header::kOther: break;
+    }
+    if (!sound) return Kind::kOther;
+  }
+  static_assert(kHeaders <= 32);
+  uint32_t needed = bit(Header::kVia) | bit(Header::kFrom) | bit(Header::kTo) | bit(Header::kCallId) |
+                    bit(Header::kCSeq) | (kind == Kind::kNotify ? bit(Header::kEvent) : 0);
+  if ((seen & needed) != needed) return Kind::kOther;
+  if (kind == Kind::kOptions && out.to_has_tag) return Kind::kOther;
+  return trim(lines.rest()).empty() ? kind : Kind::kOther;
+}
+
+}  // namespace
+
+Kind classify(Text datagram, const Target& target, Request& out) {
+  if (datagram.size == 4) {
+    if (datagram == Text("\r\n\r\n")) return Kind::kCrlf;
+    return datagram == Text("\0\0\0\0") ? Kind::kSilent : Kind::kOther;
+  }
+  constexpr Text kNotify = "NOTIFY", kOptions = "OPTIONS";
+  if (datagram.sub(0, 7) == Text("NOTIFY ")) return classify_request(datagram, kNotify, Kind::kNotify, target, out);
+  if (datagram.sub(0, 8) == Text("OPTIONS "))
+    return classify_request(datagram, kOptions, Kind::kOptions, target, out);
+  return Kind::kOther;
+}
+
+}  // namespace keepalive
