@@ -1,0 +1,119 @@
+#include "compile/helper.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sys/mount.h>
+
+#include "support/wat_module.h"
+
+namespace netserv::compile {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class HelperTest : public testing::Test {
+ protected:
+  HelperTest() {
+    job_.input = folder_.path() + "/in.wasm";
+    job_.output = folder_.path() + "/out.so";
+    job_.manifest_output = folder_.path() + "/manifest.json";
+    scratch_ = folder_.path() + "/scratch";
+    fs::create_directory(scratch_);
+    fs::permissions(folder_.path(), fs::perms::others_exec, fs::perm_options::add);
+    job_.scratch_parent = scratch_;
+  }
+  void write_input(ByteSpan bytes) {
+    std::ofstream(job_.input, std::ios::binary).write(as_text(bytes).data(), static_cast<std::streamsize>(bytes.size()));
+    fs::permissions(job_.input, fs::perms::owner_read);
+  }
+
+  test::TemporaryFolder folder_;
+  std::string scratch_;
+  HelperJob job_;
+};
+
+const std::string kModule = test::packet_module(R"((func (export "netserv_process") (param i32)))");
+
+TEST_F(HelperTest, CompilesConfined) {
+  write_input(test::with_manifest(kModule));
+  const HelperAnswer answer = run_helper(job_);
+  ASSERT_TRUE(answer.ok) << answer.json;
+  const auto result = decode_answer(answer.json);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->manifest.name, "test");
+  EXPECT_EQ(result->memory_pages, 33u);
+  EXPECT_GT(fs::file_size(job_.output), 1000u);
+  EXPECT_TRUE(fs::exists(job_.manifest_output));
+  EXPECT_TRUE(fs::is_empty(scratch_));
+}
+
+TEST_F(HelperTest, ARefusalIsAnErrorOfThePublisherAndLeavesNothing) {
+  write_input(as_bytes("not WebAssembly at all"));
+  const HelperAnswer answer = run_helper(job_);
+  EXPECT_FALSE(answer.ok);
+  const auto result = decode_answer(answer.json);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().origin, Origin::kPublisher);
+  EXPECT_THAT(result.error().text, HasSubstr("not a WebAssembly file"));
+  EXPECT_FALSE(fs::exists(job_.output));
+  EXPECT_FALSE(fs::exists(job_.manifest_output));
+  EXPECT_TRUE(fs::is_empty(scratch_));
+}
+
+TEST_F(HelperTest, AMissingInputIsNamed) {
+  const auto result = decode_answer(run_helper(job_).json);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().subject, job_.input);
+}
+
+// A "compiler" that tries what the sandbox forbids, and tells by the object that it writes.
+TEST_F(HelperTest, WhatTheCompilerStartsIsConfinedToo) {
+  const std::string compiler = folder_.path() + "/cc";
+  const std::string outside = folder_.path() + "/outside";
+  fs::create_directory(outside);
+  fs::permissions(outside, fs::perms::all);
+  std::ofstream(compiler) << "#!/bin/sh\n"
+                             "while [ \"$1\" != -o ]; do shift; done\nout=$2\n{ id -u\n"
+                             "cat /etc/hostname 2>/dev/null && echo read-etc\n"
+                             "echo x > " + outside + "/f 2>/dev/null && echo wrote-outside\n"
+                             "grep -c : /proc/net/dev 2>/dev/null\necho done; } > $out 2>/dev/null\nexit 0\n";
+  fs::permissions(compiler, fs::perms::all);
+  job_.compiler = compiler;
+  write_input(test::with_manifest(kModule));
+  const HelperAnswer answer = run_helper(job_);
+  ASSERT_TRUE(answer.ok) << answer.json;
+  std::ifstream said(job_.output);
+  const std::string text{std::istreambuf_iterator<char>(said), std::istreambuf_iterator<char>()};
+  EXPECT_EQ(text, "65534\ndone\n");
+}
+
+TEST_F(HelperTest, AHangingCompilerMeetsTheDeadline) {
+  const std::string compiler = folder_.path() + "/cc";
+  std::ofstream(compiler) << "#!/bin/sh\nexec sleep 1000\n";
+  fs::permissions(compiler, fs::perms::all);
+  job_.compiler = compiler;
+  job_.deadline = std::chrono::milliseconds(400);
+  write_input(test::with_manifest(kModule));
+  const auto result = decode_answer(run_helper(job_).json);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().origin, Origin::kPublisher);
+  EXPECT_THAT(result.error().text, HasSubstr("too long"));
+  EXPECT_TRUE(fs::is_empty(scratch_));
+}
+
+TEST_F(HelperTest, AFullDiskIsTheSystemsFault) {
+  ASSERT_EQ(mount("none", scratch_.c_str(), "tmpfs", 0, "size=48k,mode=777"), 0) << "this test needs root";
+  write_input(test::with_manifest(kModule));
+  const auto result = decode_answer(run_helper(job_).json);
+  umount2(scratch_.c_str(), MNT_DETACH);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().origin, Origin::kSystem) << result.error().message();
+  EXPECT_FALSE(fs::exists(job_.output));
+}
+
+}  // namespace
+}  // namespace netserv::compile
