@@ -1,0 +1,123 @@
+#include "ring/ring_memory.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <mutex>
+
+namespace netserv::ring {
+namespace {
+
+// What the signal handler may look at: plain atomics in static memory.
+struct Guarded {
+  std::atomic<std::uintptr_t> base{0};
+  std::atomic<bool> faulted{false};
+};
+std::array<Guarded, RingMapping::kMaxGuarded> guarded_mappings;
+struct sigaction previous_action;
+
+void on_sigbus(int number, siginfo_t* info, void* context) {
+  auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
+  for (Guarded& g : guarded_mappings) {
+    std::uintptr_t base = g.base.load(std::memory_order_acquire);
+    if (base == 0 || address < base || address - base >= kFileBytes) continue;
+    int saved = errno;
+    void* put = ::mmap(reinterpret_cast<void*>(base), kFileBytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    errno = saved;
+    if (put == MAP_FAILED) break;
+    g.faulted.store(true, std::memory_order_release);
+    return;
+  }
+  if ((previous_action.sa_flags & SA_SIGINFO) != 0 && previous_action.sa_sigaction != nullptr) {
+    previous_action.sa_sigaction(number, info, context);
+    return;
+  }
+  ::signal(SIGBUS, SIG_DFL);  // not ours: the access is repeated and ends the process
+}
+
+void install_handler() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    struct sigaction action {};
+    action.sa_sigaction = on_sigbus;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER;
+    ::sigemptyset(&action.sa_mask);
+    ::sigaction(SIGBUS, &action, &previous_action);
+  });
+}
+
+int claim_guard(std::uintptr_t base) {
+  for (std::size_t i = 0; i < guarded_mappings.size(); ++i) {
+    Guarded& g = guarded_mappings[i];
+    if (g.base.load(std::memory_order_relaxed) != 0) continue;
+    g.faulted.store(false, std::memory_order_relaxed);
+    g.base.store(base, std::memory_order_release);
+    return static_cast<int>(i);
+  }
+  return -1;
+}
+
+}  // namespace
+
+Result<sys::UniqueFd> create_ring_file(const std::string& directory) {
+  sys::UniqueFd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd) return fail_errno(directory, "cannot make a ring file", errno);
+  if (int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(kFileBytes)); error != 0)
+    return fail_errno(directory, "cannot allocate a ring file", error);
+  return fd;
+}
+
+Result<std::unique_ptr<RingMapping>> RingMapping::map(int fd, Guard guard) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return fail_errno("ring", "fstat", errno);
+  if (static_cast<std::size_t>(info.st_size) != kFileBytes)
+    return fail(Origin::kPeer, "ring", "the file has " + std::to_string(info.st_size) + " bytes, not " +
+                                           std::to_string(kFileBytes));
+  void* base = ::mmap(nullptr, kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (base == MAP_FAILED) return fail_errno("ring", "mmap", errno);
+  int place = -1;
+  if (guard == Guard::kSurviveSigbus) {
+    install_handler();
+    place = claim_guard(reinterpret_cast<std::uintptr_t>(base));
+    if (place < 0) {
+      ::munmap(base, kFileBytes);
+      return fail(Origin::kSystem, "ring", "too many rings at once");
+    }
+  }
+  return std::unique_ptr<RingMapping>(new RingMapping(static_cast<std::byte*>(base), place));
+}
+
+RingMapping::~RingMapping() {
+  if (guard_ >= 0) guarded_mappings[static_cast<std::size_t>(guard_)].base.store(0, std::memory_order_release);
+  ::munmap(base_, kFileBytes);
+}
+
+bool RingMapping::faulted() const {
+  return guard_ >= 0 && guarded_mappings[static_cast<std::size_t>(guard_)].faulted.load(std::memory_order_acquire);
+}
+
+Result<sys::UniqueFd> make_event_fd() {
+  sys::UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd) return fail_errno("ring", "eventfd", errno);
+  return fd;
+}
+
+void signal_event_fd(int fd) {
+  std::uint64_t one = 1;
+  // EAGAIN means the counter is at its limit: the other side has a wake-up pending in any case.
+  [[maybe_unused]] ssize_t written = ::write(fd, &one, sizeof one);
+}
+
+void drain_event_fd(int fd) {
+  std::uint64_t count = 0;
+  [[maybe_unused]] ssize_t got = ::read(fd, &count, sizeof count);
+}
+
+}  // namespace netserv::ring

@@ -1,0 +1,64 @@
+// The ring file and its mappings: made by the forwarder, mapped by both sides (ring/layout.h).
+//
+// The file lies on a tmpfs that the caller has mounted nosuid,nodev,noexec and has no name: it is gone when
+// both sides have closed it. Its blocks are allocated at once, so that a full tmpfs is an error here and never
+// a fault later. The container holds a writable descriptor; should it cut the file short in spite of its
+// seccomp filter, an access by the forwarder raises SIGBUS. A guarded mapping survives that: the handler puts
+// zeroed private memory in place of the whole mapping and sets faulted(); the owner then cuts the container off.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "ring/layout.h"
+#include "sys/fd.h"
+
+namespace netserv::ring {
+
+// A zeroed, allocated, unnamed file of kFileBytes in `directory`.
+Result<sys::UniqueFd> create_ring_file(const std::string& directory);
+
+enum class Guard : bool { kNone, kSurviveSigbus };
+
+// kFileBytes of a ring file, shared. Any thread; construction and destruction of guarded ones in one thread.
+// At most kMaxGuarded guarded mappings live at once.
+class RingMapping {
+ public:
+  static constexpr std::size_t kMaxGuarded = 1024;
+  // Refuses a file of another size.
+  static Result<std::unique_ptr<RingMapping>> map(int fd, Guard guard);
+  ~RingMapping();
+  RingMapping(const RingMapping&) = delete;
+  RingMapping& operator=(const RingMapping&) = delete;
+
+  // A SIGBUS happened: the contents are zeros that nobody else sees.
+  bool faulted() const;
+
+  RingHeader& header() { return *reinterpret_cast<RingHeader*>(base_); }
+  const RingHeader& header() const { return *reinterpret_cast<const RingHeader*>(base_); }
+  SubmitDescriptor* submit() { return reinterpret_cast<SubmitDescriptor*>(base_ + kSubmitOffset); }
+  Completion* complete() { return reinterpret_cast<Completion*>(base_ + kCompleteOffset); }
+  EmitDescriptor* emit() { return reinterpret_cast<EmitDescriptor*>(base_ + kEmitOffset); }
+  std::byte* emit_slot(std::uint32_t slot) { return base_ + kEmitDataOffset + std::size_t{slot} * kSlotBytes; }
+  std::byte* window_slot(std::uint32_t slot) { return base_ + kWindowOffset + std::size_t{slot} * kSlotBytes; }
+  const std::byte* window_slot(std::uint32_t slot) const {
+    return base_ + kWindowOffset + std::size_t{slot} * kSlotBytes;
+  }
+  std::span<std::byte> bytes() { return {base_, kFileBytes}; }
+
+ private:
+  RingMapping(std::byte* base, int guard) : base_(base), guard_(guard) {}
+  std::byte* base_;
+  int guard_;  // place in the table of guarded mappings, or -1
+};
+
+// Non-blocking, close-on-exec.
+Result<sys::UniqueFd> make_event_fd();
+void signal_event_fd(int fd);
+void drain_event_fd(int fd);
+
+}  // namespace netserv::ring
