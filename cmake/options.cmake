@@ -4,6 +4,8 @@ option(NETSERV_FUZZ "Build libFuzzer targets (needs clang)" OFF)
 option(NETSERV_BENCH "Build benchmarks" OFF)
 set(NETSERV_SANITIZE "" CACHE STRING "Sanitizers for host code, e.g. address,undefined")
 
+option(NETSERV_COVERAGE "Count which lines run (needs clang)" OFF)
+
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -33,6 +35,10 @@ add_compile_options(-Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wnon
 # Reported or not depending on the optimiser's mood in std headers of g++ 12; no use to us.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized> $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
+endif()
+if(NETSERV_COVERAGE)
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
 endif()
 if(NETSERV_SANITIZE)
   add_compile_options(-fsanitize=${NETSERV_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

@@ -17,6 +17,14 @@ function(netserv_library name)
   endif()
 endfunction()
 
+# netserv_part_of(GROUP TARGET): building GROUP (unit_tests, fuzzers, benchmarks) builds TARGET.
+function(netserv_part_of group target)
+  if(NOT TARGET ${group})
+    add_custom_target(${group})
+  endif()
+  add_dependencies(${group} ${target})
+endfunction()
+
 # netserv_test(NAME SOURCES ... DEPS ... [LABELS ...]): a gtest executable, registered with ctest.
 function(netserv_test name)
   if(NOT NETSERV_TESTS)
@@ -29,6 +37,7 @@ function(netserv_test name)
                              NETSERV_BINARY_DIR="${PROJECT_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "${A_LABELS};unit")
+  netserv_part_of(unit_tests ${name})
 endfunction()
 
 # netserv_program(NAME SOURCES ... DEPS ...): an executable in build/bin.
@@ -52,6 +61,7 @@ function(netserv_fuzzer name)
   file(GLOB corpus ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name}/*)
   add_test(NAME ${name}_fuzz COMMAND ${name}_fuzz ${corpus})
   set_tests_properties(${name}_fuzz PROPERTIES TIMEOUT 300 LABELS "fuzz")
+  netserv_part_of(fuzzers ${name}_fuzz)
 endfunction()
 
 # netserv_benchmark(NAME SOURCES ... DEPS ...): a Google Benchmark program in build/bin.
@@ -62,6 +72,7 @@ function(netserv_benchmark name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_compile_definitions(${name} PRIVATE NETSERV_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${A_DEPS} benchmark::benchmark)
+  netserv_part_of(benchmarks ${name})
 endfunction()
 
 # netserv_bpf(NAME SOURCE x.bpf.c): compiles a BPF program and makes the libbpf skeleton NAME.skel.h, which

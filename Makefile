@@ -1,0 +1,47 @@
+# make demo | test | bench | fuzz | build | clean. Each installs the Debian packages that it needs, then does its work.
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 20
+DEMO_TARGETS := netservd netserv-forwarder netserv-container netserv-launcher netserv-helper netserv netmonitor keepalive
+
+CMAKE := cmake -G Ninja
+APT := packaging/apt/install.sh
+
+.PHONY: demo test unit sanitized layers e2e bench fuzz build clean
+
+build:
+	@$(APT) build
+	@$(CMAKE) -S . -B build -DNETSERV_TESTS=OFF
+	@cmake --build build -j$(JOBS)
+
+# The main job on this machine: a SIP client's keep-alives answered at the router. Needs root (namespaces).
+demo:
+	@$(APT) build demo
+	@$(CMAKE) -S . -B build/demo -DNETSERV_TESTS=OFF >build-demo.log 2>&1 || { cat build-demo.log; exit 1; }; rm -f build-demo.log
+	@cmake --build build/demo -j$(JOBS) --target $(DEMO_TARGETS) | tail -1
+	@lab/netserv-lab --build build/demo run keepalive
+
+# All tests, then their count.
+test:
+	@$(APT) build test
+	@$(CMAKE) -S . -B build/test
+	@cmake --build build/test -j$(JOBS)
+	@$(CMAKE) -S . -B build/sanitized -DNETSERV_SANITIZE=address,undefined -DNETSERV_UNIT_ONLY=ON
+	@cmake --build build/sanitized -j$(JOBS)
+	@tests/run.sh build/test build/sanitized
+
+bench:
+	@$(APT) build bench
+	@$(CMAKE) -S . -B build -DNETSERV_TESTS=OFF -DNETSERV_BENCH=ON
+	@cmake --build build -j$(JOBS)
+	@bench/run.py build
+
+fuzz:
+	@$(APT) build fuzz
+	@CC=clang CXX=clang++ $(CMAKE) -S . -B build/fuzz -DNETSERV_FUZZ=ON -DNETSERV_TESTS=OFF \
+	  -DNETSERV_SANITIZE=fuzzer-no-link,address,undefined -DNETSERV_COVERAGE=ON
+	@cmake --build build/fuzz -j$(JOBS) --target fuzzers
+	@fuzz/run.py build/fuzz $(FUZZ_SECONDS)
+
+clean:
+	rm -rf build

@@ -1,0 +1,52 @@
+"""A lab that is up: the network, the nodes on its NetServ routers, and publishers. The whole of it ends with its
+supervisor (supervise.py); leaving the `with` block only stops the daemons in order."""
+
+from . import node, publisher
+from .network import Network
+
+
+class Lab:
+    def __init__(self, plan, folder, build=None, publishers=None):
+        self.folder = folder
+        self.build = build
+        self.network = Network(plan, folder)
+        self.publishers = {}
+        self.nodes = {}
+        if build:
+            self.publishers = self._publishers(publishers or {"alice": "publisher"})
+            self.nodes = {name: node.Node(self.network[name], build, folder / "nodes" / name, self.publishers.values())
+                          for name, host in plan.hosts.items() if host.netserv}
+
+    def _publishers(self, wanted):
+        return {name: publisher.Publisher(self.network[host], self.build, name) for name, host in wanted.items()
+                if host in self.network.hosts}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for each in self.nodes.values():
+            for process in (each.netservd, each.forwarder):
+                if process:
+                    process.stop()
+
+    def __getitem__(self, host):
+        return self.network[host]
+
+    @property
+    def node(self):
+        """The node, where there is one only."""
+        (only,) = self.nodes.values()
+        return only
+
+    @property
+    def publisher(self):
+        return next(iter(self.publishers.values()))
+
+    def print_logs(self, lines=40):
+        """The end of every log, for a run that failed."""
+        for log in sorted(self.folder.rglob("*.log")):
+            text = log.read_text(errors="replace").splitlines()
+            if text:
+                print(f"---- {log.relative_to(self.folder)}")
+                print("\n".join(text[-lines:]))

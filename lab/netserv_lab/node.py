@@ -1,0 +1,165 @@
+"""A NetServ node on a router of the lab: its forwarder and netservd, started, killed and asked by scenarios.
+
+Everything of the node lies in one folder of the run: configuration, state, cache, run folder. The daemons are
+siblings, as under systemd: killing one leaves the others, and the containers, alone.
+"""
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+from . import config
+from .waiting import Expected, expect, until
+
+
+class CommandFailed(Expected):
+    """The netserv command ended with a status other than 0."""
+
+    def __init__(self, argv, done):
+        super().__init__(f"{' '.join(map(str, argv))}: status {done.returncode}\n{done.stdout}{done.stderr}")
+        self.status = done.returncode
+        self.text = done.stdout + done.stderr
+
+
+class Node:
+    def __init__(self, host, build, folder, publishers=()):
+        self.host = host
+        self.name = host.name
+        self.build = build
+        self.folder = folder
+        self.publishers = list(publishers)
+        self.run_folder = folder / "run"
+        self.state_folder = folder / "state"
+        self.cache_folder = folder / "cache"
+        for path in (self.run_folder, self.state_folder, self.cache_folder):
+            path.mkdir(parents=True)
+        self.socket = self.run_folder / "netservd.sock"
+        self.forwarder_socket = self.run_folder / "forwarder.sock"
+        self.config = folder / "netservd.toml"
+        self.metrics_address = "127.0.0.1:9470"
+        self.forwarder = None
+        self.netservd = None
+
+    # The daemons.
+
+    def start(self):
+        self.write_config()
+        self.start_forwarder()
+        self.start_netservd()
+        return self
+
+    def write_config(self):
+        self.config.write_text(config.text(self))
+
+    def start_forwarder(self):
+        self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--config", self.config)
+        self._wait_for_socket(self.forwarder, self.forwarder_socket, socket.SOCK_SEQPACKET)
+
+    def start_netservd(self):
+        self.netservd = self.host.start("netservd", self.build.program("netservd"), "--config", self.config)
+        self._wait_for_socket(self.netservd, self.socket, socket.SOCK_STREAM)
+
+    def _wait_for_socket(self, process, path, kind):
+        def listens():
+            expect(process.running(), f"{process.name} ended with status {process.status}:\n{process.tail()}")
+            if not path.exists():
+                return False
+            with socket.socket(socket.AF_UNIX, kind) as s:
+                try:
+                    s.connect(str(path))
+                except OSError:
+                    return False
+            return True
+
+        until(listens, lambda: f"{process.name} listens on {path}; it wrote:\n{process.tail()}")
+
+    def reload(self):
+        self.netservd.signal(signal.SIGHUP)
+
+    # The operator's and the publisher's command.
+
+    def command(self, *arguments, host=None, check=True, timeout=120):
+        """Runs `netserv ARGUMENTS --socket ...` (on `host`, by default the node's); returns the completed process."""
+        argv = [self.build.program("netserv"), *arguments, "--socket", self.socket]
+        done = (host or self.host).run(*argv, check=False, timeout=timeout)
+        if check and done.returncode != 0:
+            raise CommandFailed(argv, done)
+        return done
+
+    def json(self, *arguments, **more):
+        done = self.command(*arguments, "--json", **more)
+        try:
+            return json.loads(done.stdout)
+        except json.JSONDecodeError:
+            raise Expected(f"netserv {' '.join(map(str, arguments))} --json printed no JSON: {done.stdout!r}") from None
+
+    def status(self):
+        return self.json("node", "status")
+
+    def modules(self):
+        """What is installed: list of dicts with publisher, id, state, ..."""
+        answer = self.json("node", "modules")
+        return answer.get("modules", answer) if isinstance(answer, dict) else answer
+
+    def module(self, module_id):
+        return next((m for m in self.modules() if m["id"] == module_id), None)
+
+    def state_of(self, module_id):
+        module = self.module(module_id)
+        return module["state"] if module else None
+
+    def wait_for_state(self, module_id, state, patience=60.0):
+        until(lambda: self.state_of(module_id) == state,
+              lambda: f"{module_id} becomes {state}; it is {self.module(module_id)}", patience)
+
+    def containers(self):
+        answer = self.json("node", "containers")
+        return answer.get("containers", answer) if isinstance(answer, dict) else answer
+
+    def metrics(self):
+        """Prometheus metrics: {name{labels}: value}."""
+        text = self.host.run("curl", "-sS", f"http://{self.metrics_address}/metrics").stdout
+        values = {}
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                values[name] = float(value)
+        return values
+
+    # What it leaves behind.
+
+    def rules(self):
+        """All netfilter rules on the router, both families."""
+        found = []
+        for tool in ("iptables-save", "ip6tables-save"):
+            found += [line for line in self.host.run(tool).stdout.splitlines() if line.startswith(("-A", ":"))]
+        return found
+
+    def container_processes(self):
+        """Host pids of netserv-container processes of this node (the lab has a PID namespace of its own)."""
+        wanted = str(self.build.folder)
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    name = (entry / "comm").read_text().strip()
+                except OSError:
+                    continue
+                if name.startswith("netserv-contain") and self._in_container(entry, wanted):
+                    found.append(int(entry.name))
+        return found
+
+    def _in_container(self, entry, _):
+        try:
+            return os.readlink(entry / "ns/net") != os.readlink("/proc/self/ns/net")
+        except OSError:
+            return False
+
+    def interfaces(self):
+        return sorted(json_name for json_name in self._links())
+
+    def _links(self):
+        done = self.host.run("ip", "-j", "link", "show")
+        return [link["ifname"] for link in json.loads(done.stdout)]

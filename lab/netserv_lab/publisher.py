@@ -1,0 +1,58 @@
+"""A publisher of the lab: a key, a web server with its modules, and the commands by which it deploys them."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from .waiting import until
+
+WEB = Path(__file__).resolve().parent / "web.py"
+PORT = 8000
+
+
+class Publisher:
+    def __init__(self, host, build, name="alice", version=4):
+        self.host = host
+        self.build = build
+        self.name = name
+        self.folder = host.folder / name
+        self.folder.mkdir()
+        self.files = self.folder / "files"
+        self.files.mkdir()
+        self.key = self.folder / f"{name}.key"
+        done = host.run(build.program("netserv"), "key", "new", "--out", self.key, "--json")
+        self.public_key = json.loads(done.stdout)["public_key"]
+        self.version = version
+        self.web = None
+
+    def serve(self, *modules):
+        """Puts modules of the build on the web server, and starts it if it is not running."""
+        for module in modules:
+            shutil.copy(self.build.module(module), self.files)
+        if self.web is None:
+            self.web = self.host.start(f"{self.name}-web", "/usr/bin/python3", WEB, self.host.address(self.version), PORT, self.files)
+            self.web.wait_for_line("ready")
+
+    def put(self, name, content):
+        (self.files / name).write_bytes(content)
+
+    def url(self, path):
+        address = self.host.address(self.version)
+        return f"http://{f'[{address}]' if self.version == 6 else address}:{PORT}/{path}"
+
+    def digest(self, name):
+        return hashlib.sha256((self.files / name).read_bytes()).hexdigest()
+
+    def requests(self):
+        """Lines of the web server's log, one for each request."""
+        return [line for line in self.web.output().splitlines() if "HTTP/" in line]
+
+    def posted(self):
+        """Notifications that nodes have posted, oldest first."""
+        path = self.files / "posted.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def wait_for_notification(self, **wanted):
+        until(lambda: any(all(n.get(k) == v for k, v in wanted.items()) for n in self.posted()),
+              lambda: f"a notification with {wanted}; there were {self.posted()}")
