@@ -1,0 +1,192 @@
+// Modules that attack the node from within: each ends as a trap of its own, and its neighbours run on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "netserv/abi.h"
+#include "support/module_fixture.h"
+
+namespace netserv {
+namespace {
+
+using dispatch::Trap;
+using test::packet_module;
+using testing::HasSubstr;
+
+std::string process(std::string_view body, std::string_view imports = "", std::string_view more = "") {
+  return packet_module(std::string(more) + "(func $p (export \"netserv_process\") (param i32) " + std::string(body) + ")", imports);
+}
+
+class Attack : public test::RuntimeFixture {
+ protected:
+  // Address ranges mapped in this process, in bytes.
+  static std::size_t mapped() {
+    std::ifstream status("/proc/self/statm");
+    std::size_t pages = 0;
+    status >> pages;
+    return pages * 4096;
+  }
+
+  // Loads the attacker beside a good module, expects its batch to end in `kind`, twice, and the good one to go on.
+  void expect_trap(std::string_view attacker_wat, Trap::Kind kind) {
+    auto good = load(process("(i32.store8 (i32.const 65536) (i32.add (i32.const 1) (i32.load8_u (i32.const 65536))))"), "good");
+    ASSERT_TRUE(good) << good.error().message();
+    auto attacker = load(attacker_wat, "attacker");
+    ASSERT_TRUE(attacker) << attacker.error().message();
+    auto batch = packets({7});
+    ASSERT_TRUE((*good)->process(batch));
+    for (int i = 0; i < 2; ++i) {
+      const auto run = (*attacker)->process(batch);
+      ASSERT_FALSE(run);
+      EXPECT_EQ(run.error().kind, kind) << run.error().text;
+      EXPECT_FALSE(run.error().text.empty());
+      batch = packets({7});
+      ASSERT_TRUE((*good)->process(batch));
+      EXPECT_EQ(window()[0], std::byte{8});
+    }
+    // A fresh instance of the attacker is none the worse for the one before.
+    attacker->reset();
+    auto again = load_object(object_path(), "again");
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_FALSE((*again)->process(batch));
+  }
+};
+
+TEST_F(Attack, LoadBeyondMemory) { expect_trap(process("(drop (i32.load (i32.const 0x7ffffff0)))"), Trap::Kind::kOutOfBounds); }
+TEST_F(Attack, LoadJustBeyondMemory) {
+  expect_trap(process("(drop (i32.load8_u (i32.const 2162688)))"), Trap::Kind::kOutOfBounds);
+}
+TEST_F(Attack, LoadAcrossTheEnd) { expect_trap(process("(drop (i64.load (i32.const 2162684)))"), Trap::Kind::kOutOfBounds); }
+TEST_F(Attack, StoreAtTheHighestAddress) {
+  expect_trap(process("(i64.store offset=0xffffffff (i32.const -1) (i64.const -1))"), Trap::Kind::kOutOfBounds);
+}
+TEST_F(Attack, BulkCopyBeyondMemory) {
+  expect_trap(process("(memory.copy (i32.const 0) (i32.const -4096) (i32.const 8192))"), Trap::Kind::kOutOfBounds);
+}
+TEST_F(Attack, HostCallWithAWildPointer) {
+  expect_trap(process("(drop (call $emit (i32.const -16) (i32.const 64)))",
+                      R"((import "packet/1" "emit" (func $emit (param i32 i32) (result i32))))"),
+              Trap::Kind::kOutOfBounds);
+}
+TEST_F(Attack, Unreachable) { expect_trap(process("unreachable"), Trap::Kind::kUnreachable); }
+TEST_F(Attack, DivisionByZero) { expect_trap(process("(drop (i32.div_u (i32.const 1) (i32.sub (local.get 0) (local.get 0))))"), Trap::Kind::kDivision); }
+TEST_F(Attack, DivisionOverflow) {
+  expect_trap(process("(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))"), Trap::Kind::kBadConversion);
+}
+TEST_F(Attack, ConversionOfNaN) { expect_trap(process("(drop (i32.trunc_f64_s (f64.const nan)))"), Trap::Kind::kBadConversion); }
+TEST_F(Attack, IndirectCallOfTheWrongType) {
+  expect_trap(process("(call_indirect (type $other) (i64.const 1) (i32.const 0))", "",
+                      "(type $other (func (param i64))) (table 1 funcref) (elem (i32.const 0) $p)"),
+              Trap::Kind::kIndirectCall);
+}
+TEST_F(Attack, IndirectCallBeyondTheTable) {
+  expect_trap(process("(call_indirect (i32.const 100))", "", "(table 1 funcref)"), Trap::Kind::kIndirectCall);
+}
+TEST_F(Attack, IndirectCallOfNull) {
+  expect_trap(process("(call_indirect (i32.const 0))", "", "(table 1 funcref)"), Trap::Kind::kIndirectCall);
+}
+
+TEST_F(Attack, EndlessLoop) { expect_trap(process("(loop (br 0))"), Trap::Kind::kTimeLimit); }
+TEST_F(Attack, EndlessLoopOfHostCalls) {
+  expect_trap(process("(loop (drop (call $now)) (br 0))", R"((import "timer/1" "now" (func $now (result i64))))"),
+              Trap::Kind::kTimeLimit);
+}
+TEST_F(Attack, EndlessLoopOfBigCopies) {
+  expect_trap(process("(loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (br 0))"), Trap::Kind::kTimeLimit);
+}
+
+TEST_F(Attack, DeepRecursion) { expect_trap(process("(call $p (i32.add (local.get 0) (i32.const 1)))"), Trap::Kind::kStackExhausted); }
+TEST_F(Attack, DeepRecursionWithBigFrames) {
+  std::string locals, uses;
+  for (int i = 1; i <= 1000; ++i) {
+    locals += " i64";
+    uses += "(local.set " + std::to_string(i) + " (i64.load offset=" + std::to_string(8 * i) + " (local.get 0)))";
+  }
+  std::string sums;
+  for (int i = 1; i <= 1000; ++i) sums += "(i64.store offset=" + std::to_string(8 * i) + " (i32.const 65536) (local.get " + std::to_string(i) + "))";
+  expect_trap(process("(local" + locals + ")" + uses + "(call $p (local.get 0))" + sums), Trap::Kind::kStackExhausted);
+}
+// The module leaves the host as little stack as it can.
+TEST_F(Attack, DeepRecursionIntoTheHost) {
+  expect_trap(process("(drop (call $count (i32.const 0) (i32.const 8) (i64.const 1))) (call $p (local.get 0))",
+                      R"((import "counters/1" "add" (func $count (param i32 i32 i64) (result i32))))"),
+              Trap::Kind::kStackExhausted);
+}
+
+TEST_F(Attack, MemoryGrowsToItsCapAndNoFurther) {
+  auto module = load(process(R"(
+      (block $full (loop $more
+        (br_if $full (i32.eq (memory.grow (i32.const 1)) (i32.const -1)))
+        (i32.store8 (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)) (i32.const 1))
+        (br $more)))
+      (if (i32.ne (memory.grow (i32.const 0x10000)) (i32.const -1)) (then unreachable))
+      (if (i32.ne (memory.grow (i32.const -1)) (i32.const -1)) (then unreachable))
+      (i32.store (i32.const 65536) (memory.size)))"));
+  ASSERT_TRUE(module) << module.error().message();
+  auto batch = packets({0});
+  const auto run = (*module)->process(batch);
+  ASSERT_TRUE(run) << run.error().text;
+  EXPECT_EQ(window()[0], std::byte{64});  // the fixture's ModuleSpec.memory_pages
+}
+
+TEST_F(Attack, MoreMemoryAtStartThanGrantedIsRefused) {
+  auto module = load(R"((module (memory (export "memory") 65)))", "big", R"({"name":"a","version":"1","abi":1,"kind":["server"]})");
+  ASSERT_FALSE(module);
+  EXPECT_THAT(module.error().text, HasSubstr("more than its limit"));
+}
+
+TEST_F(Attack, DataOutOfBoundsFailsTheStart) {
+  auto module = load(process("", "", "(data (i32.const 2162687) \"xx\")"));
+  ASSERT_FALSE(module);
+  EXPECT_THAT(module.error().text, HasSubstr("out-of-bounds"));
+}
+
+TEST_F(Attack, EndlessStartIsStopped) {
+  auto module = load(process("", "", "(func (export \"_initialize\") (loop (br 0)))"));
+  ASSERT_FALSE(module);
+  EXPECT_THAT(module.error().text, HasSubstr("CPU time limit"));
+}
+
+TEST_F(Attack, TableGrowsToItsCapAndNoFurther) {
+  auto module = load(process(R"(
+      (loop (br_if 0 (i32.ne (table.grow 0 (ref.null func) (i32.const 1000)) (i32.const -1))))
+      (i32.store (i32.const 65536) (table.size 0)))", "", "(table 1 funcref)"));
+  ASSERT_TRUE(module) << module.error().message();
+  auto batch = packets({0});
+  ASSERT_TRUE((*module)->process(batch));
+  std::uint32_t size = 0;
+  std::memcpy(&size, window(), 4);
+  EXPECT_LE(size, 65536u);
+}
+
+TEST_F(Attack, ADiscardedModuleGivesBackAllItsAddresses) {
+  auto first = load(process("unreachable"), "first");
+  ASSERT_TRUE(first);
+  auto batch = packets({1});
+  (void)(*first)->process(batch);
+  first->reset();
+  const std::size_t before = mapped();
+  for (int i = 0; i < 20; ++i) {
+    auto module = load_object(object_path(), "again");
+    ASSERT_TRUE(module);
+    (void)(*module)->process(batch);
+  }
+  EXPECT_LT(mapped(), before + (64u << 20));
+}
+
+// A fault in the host's own code is never taken for a module's.
+TEST_F(Attack, AFaultOfOurOwnStillKills) {
+  auto module = load(process(""));
+  ASSERT_TRUE(module);
+  EXPECT_EXIT(
+      {
+        volatile std::uintptr_t address = 8;
+        *reinterpret_cast<volatile int*>(address) = 1;
+      },
+      testing::KilledBySignal(SIGSEGV), "");
+}
+
+}  // namespace
+}  // namespace netserv
