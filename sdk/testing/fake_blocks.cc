@@ -7,7 +7,7 @@
 namespace netserv::testing {
 
 FakeBlocks& blocks() {
-  static FakeBlocks instance;
+  static FakeBlocks& instance = *new FakeBlocks;  // outlives a module that closes its sockets at exit
   return instance;
 }
 
