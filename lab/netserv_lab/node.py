@@ -95,6 +95,22 @@ class Node:
         except json.JSONDecodeError:
             raise Expected(f"netserv {' '.join(map(str, arguments))} --json printed no JSON: {done.stdout!r}") from None
 
+    def answer(self, *arguments, **more):
+        """A publisher's command; the node's answer: code, state, object, text."""
+        return self.json(*arguments, **more)
+
+    def ncm(self, text):
+        """Sends raw NCM text to netservd's socket and closes the sending side; returns all that comes back."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(30)
+            s.connect(str(self.socket))
+            s.sendall(text if isinstance(text, bytes) else text.encode())
+            s.shutdown(socket.SHUT_WR)
+            parts = []
+            while part := s.recv(65536):
+                parts.append(part)
+        return b"".join(parts).decode()
+
     def status(self):
         return self.json("node", "status")
 
