@@ -134,6 +134,10 @@ class Node:
         answer = self.json("node", "containers")
         return answer.get("containers", answer) if isinstance(answer, dict) else answer
 
+    def counters(self):
+        """The forwarder's packet counters since its start (src/forward/counters.h)."""
+        return self.status()["forwarder"]["counters"]
+
     def metrics(self):
         """Prometheus metrics: {name{labels}: value}."""
         text = self.host.run("curl", "-sS", f"http://{self.metrics_address}/metrics").stdout
