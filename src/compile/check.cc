@@ -6,6 +6,7 @@
 
 #include "compile/imports.h"
 #include "compile/limits_pass.h"
+#include "compile/memory_access.h"
 #include "compile/object_text.h"
 #include "compile/wabt_features.h"
 #include "netserv/abi.h"
@@ -211,7 +212,10 @@ Result<CheckedModule> check_module(ByteSpan wasm, const CheckLimits& limits) {
   if (wabt::Failed(wabt::WriteC(&c_stream, &h_stream, "module.h", &module, c_options)))
     return bad("module", "can't be written as C");
   out.c_header = text_of(h_stream);
-  out.c_source = text_of(c_stream) + object_text(facts);
+  out.c_source = text_of(c_stream);
+  if (!use_own_memory_access(out.c_source))
+    return fail(Origin::kSystem, "libwabt", "is not version 1.0.32, whose C writer this pipeline is made for");
+  out.c_source += object_text(facts);
   return out;
 }
 

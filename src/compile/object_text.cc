@@ -90,7 +90,7 @@ std::string object_text(const ObjectFacts& facts) {
   for (const std::string& block : facts.manifest.blocks) blocks += (blocks.empty() ? "" : " ") + block;
   out += "__attribute__((visibility(\"default\"))) const struct netserv_object netserv_object = {\n";
   out += "  .magic = NETSERV_OBJECT_MAGIC, .version = NETSERV_OBJECT_VERSION,\n";
-  out += fmt::format("  .abi = {}, .wanted_pages = {}, .uses_gs = NETSERV_USES_GS,\n", facts.manifest.abi,
+  out += fmt::format("  .abi = {}, .wanted_pages = {},\n", facts.manifest.abi,
                      facts.manifest.memory_pages);
   out += fmt::format("  .manifest = {},\n", c_string(encode_manifest(facts.manifest)));
   out += fmt::format("  .name = {}, .module_version = {}, .blocks = {},\n", c_string(facts.manifest.name),

@@ -1,11 +1,8 @@
 #include "runtime/wasm/instance.h"
 
 #include <algorithm>
-#include <asm/prctl.h>
 #include <cstring>
 #include <dlfcn.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "netserv/abi.h"
 #include "runtime/wasm/trap_text.h"
@@ -23,14 +20,6 @@ constexpr std::uint32_t kBatchBytes = NETSERV_BATCH_MAX * sizeof(netserv_packet)
 
 std::uint32_t ticks(std::chrono::milliseconds limit) {
   return static_cast<std::uint32_t>(std::max<std::int64_t>(limit / GuestThread::kTick, 1));
-}
-
-// The base of %gs: set when another module runs than before.
-void select_gs(const std::byte* base) {
-  static const std::byte* now = nullptr;
-  if (now == base) return;
-  syscall(SYS_arch_prctl, ARCH_SET_GS, base);
-  now = base;
 }
 
 }  // namespace
@@ -125,9 +114,7 @@ Status WasmInstance::start_step(netserv_entry entry, const char* what, std::uint
 dispatch::Module::Run WasmInstance::enter(netserv_entry entry, std::uint32_t argument, std::uint32_t tick_limit) {
   if (dead_) return tl::unexpected<Trap>(*dead_);
   if (entry == nullptr) return {};
-  const std::byte* low = memory_ ? memory_->base() : nullptr;
-  thread_.select(this, low, memory_ ? memory_->end() : nullptr);
-  if (object_->uses_gs != 0) select_gs(low);
+  thread_.select(this, memory_ ? memory_->base() : nullptr, memory_ ? memory_->end() : nullptr);
   if (thread_.call(entry, instance_.get(), argument, tick_limit)) return {};
   return discard(describe_leave(g_guest.reason, g_guest.exit_code));
 }
@@ -200,7 +187,6 @@ bool WasmInstance::allocate_memory(wasm_rt_memory_t* memory, std::uint32_t initi
   memory->size = initial * static_cast<std::uint32_t>(LinearMemory::kPage);
   g_guest.memory_low = memory_->base();
   g_guest.memory_high = memory_->end();
-  if (object_->uses_gs != 0) select_gs(memory_->base());
   return true;
 }
 

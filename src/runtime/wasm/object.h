@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 #define NETSERV_OBJECT_MAGIC 0x4e534f424a454354ull
-#define NETSERV_OBJECT_VERSION 1u
+#define NETSERV_OBJECT_VERSION 2u
 
 typedef enum {
   WASM_RT_TRAP_NONE,
@@ -82,7 +82,6 @@ struct netserv_object {
   const char* module_version;
   const char* blocks; /* that the manifest names, "packet/1 timer/1" */
   uint32_t wanted_pages; /* the manifest's memory_pages, 0 if it has none */
-  uint32_t uses_gs;      /* loads and stores take the memory's address from the %gs base */
   uint64_t instance_bytes;
   void (*set_host)(const struct netserv_host*);
   netserv_entry instantiate; /* registers types the first time, then makes an instance in zeroed bytes */

@@ -22,7 +22,6 @@ static const wasm_rt_funcref_t wasm_rt_funcref_null_value = {0, NULL, NULL};
 static const wasm_rt_externref_t wasm_rt_externref_null_value = NULL;
 static const struct netserv_host* netserv_host_;
 
-#define NETSERV_USES_GS 0
 #define NETSERV_UNUSED __attribute__((unused))
 
 NETSERV_UNUSED __attribute__((noreturn, cold)) static void wasm_rt_trap(wasm_rt_trap_t trap) {
@@ -57,6 +56,47 @@ NETSERV_UNUSED static uint32_t wasm_rt_grow_externref_table(wasm_rt_externref_ta
                                                             wasm_rt_externref_t init) {
   return netserv_host_->grow_externref_table(t, delta, init);
 }
+/* Loads and stores, of the one memory that a module has. Its address never changes while an instance lives, so each
+ * function reads it once: through the instance it would be read again after every store, as any store might have
+ * changed it. The empty asm keeps a load whose value is not used, as it may have to trap. t1: in memory, t2: its
+ * extension, t3: the value's type. */
+#define NETSERV_PROLOGUE u8* const netserv_base_ = instance->w2c_memory.data
+#define NETSERV_LOAD(name, t1, t2, t3)                               \
+  static inline t3 name##_at(const u8* base, u64 addr) {             \
+    typedef t1 unaligned __attribute__((aligned(1)));                \
+    const t3 result = (t3)(t2)*(const unaligned*)(base + addr);      \
+    __asm__("" ::"rx"(result));                                      \
+    return result;                                                   \
+  }
+#define NETSERV_STORE(name, t1, t2)                                  \
+  static inline void name##_at(u8* base, u64 addr, t2 value) {       \
+    typedef t1 unaligned __attribute__((aligned(1)));                \
+    *(unaligned*)(base + addr) = (t1)value;                          \
+  }
+#define i32_load(mem, addr) i32_load_at(netserv_base_, addr)
+#define i64_load(mem, addr) i64_load_at(netserv_base_, addr)
+#define f32_load(mem, addr) f32_load_at(netserv_base_, addr)
+#define f64_load(mem, addr) f64_load_at(netserv_base_, addr)
+#define i32_load8_s(mem, addr) i32_load8_s_at(netserv_base_, addr)
+#define i64_load8_s(mem, addr) i64_load8_s_at(netserv_base_, addr)
+#define i32_load8_u(mem, addr) i32_load8_u_at(netserv_base_, addr)
+#define i64_load8_u(mem, addr) i64_load8_u_at(netserv_base_, addr)
+#define i32_load16_s(mem, addr) i32_load16_s_at(netserv_base_, addr)
+#define i64_load16_s(mem, addr) i64_load16_s_at(netserv_base_, addr)
+#define i32_load16_u(mem, addr) i32_load16_u_at(netserv_base_, addr)
+#define i64_load16_u(mem, addr) i64_load16_u_at(netserv_base_, addr)
+#define i64_load32_s(mem, addr) i64_load32_s_at(netserv_base_, addr)
+#define i64_load32_u(mem, addr) i64_load32_u_at(netserv_base_, addr)
+#define i32_store(mem, addr, value) i32_store_at(netserv_base_, addr, value)
+#define i64_store(mem, addr, value) i64_store_at(netserv_base_, addr, value)
+#define f32_store(mem, addr, value) f32_store_at(netserv_base_, addr, value)
+#define f64_store(mem, addr, value) f64_store_at(netserv_base_, addr, value)
+#define i32_store8(mem, addr, value) i32_store8_at(netserv_base_, addr, value)
+#define i32_store16(mem, addr, value) i32_store16_at(netserv_base_, addr, value)
+#define i64_store8(mem, addr, value) i64_store8_at(netserv_base_, addr, value)
+#define i64_store16(mem, addr, value) i64_store16_at(netserv_base_, addr, value)
+#define i64_store32(mem, addr, value) i64_store32_at(netserv_base_, addr, value)
+
 /* The runtime owns what an instance has and frees all of it at once. */
 #define wasm_rt_free_memory(m) ((void)(m))
 #define wasm_rt_free_funcref_table(t) ((void)(t))

@@ -9,7 +9,7 @@
 // Signals taken process-wide while a runtime lives: SIGSEGV, SIGBUS (earlier handlers get what isn't a module's)
 // and kTickSignal. One runtime at a time, made, used and destroyed on one thread; its modules die before it.
 // System calls that a container's seccomp filter must leave: mmap, mprotect (never executable), munmap, madvise,
-// openat, timer_create, timer_settime, timer_delete, sigaltstack, rt_sigreturn, arch_prctl, getrandom.
+// openat, timer_create, timer_settime, timer_delete, sigaltstack, rt_sigreturn, getrandom.
 // Executable memory comes from dlopen alone: private, read-only mappings of the object.
 #pragma once
 
