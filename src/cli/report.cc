@@ -1,0 +1,130 @@
+#include "cli/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <vector>
+
+#include "cli/exit_codes.h"
+
+namespace netserv::cli {
+namespace {
+
+using nlohmann::json;
+
+// Other people's text on a terminal: no control characters.
+std::string printable(std::string text) {
+  for (char& c : text) {
+    auto u = static_cast<unsigned char>(c);
+    if (u < 0x20 || u == 0x7f) c = ' ';
+  }
+  return text;
+}
+
+std::string cell(const json& value) {
+  if (value.is_null()) return "-";
+  if (value.is_string()) return value.get<std::string>().empty() ? "-" : printable(value.get<std::string>());
+  if (!value.is_array()) return printable(dump(value));
+  std::string out;
+  for (const json& element : value) out += (out.empty() ? "" : ",") + cell(element);
+  return out.empty() ? "-" : out;
+}
+
+bool is_table(const json& value) {
+  return value.is_array() && !value.empty() &&
+         std::all_of(value.begin(), value.end(), [](const json& row) { return row.is_object(); });
+}
+
+std::string describe_table(const json& rows) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : rows.front().items()) names.push_back(name);
+  std::vector<std::vector<std::string>> lines{names};
+  for (const json& row : rows) {
+    lines.emplace_back();
+    for (const std::string& name : names) lines.back().push_back(row.contains(name) ? cell(row[name]) : "-");
+  }
+  std::vector<std::size_t> widths(names.size());
+  for (const auto& line : lines)
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  std::string out;
+  for (const auto& line : lines) {
+    std::string text;
+    for (std::size_t i = 0; i < line.size(); ++i) text += fmt::format("{:<{}}  ", line[i], widths[i]);
+    text.erase(text.find_last_not_of(' ') + 1);
+    out += text + "\n";
+  }
+  return out;
+}
+
+int exit_code_of_status(ncm::StatusCode code) {
+  if (!ncm::is_failure(code)) return kExitOk;
+  return ncm::class_of(code) == ncm::StatusClass::kTransientFailure ? kExitFailed : kExitRefused;
+}
+
+}  // namespace
+
+int exit_code_of(const Error& error) {
+  if (error.code > 0 && error.code < 100) return error.code;
+  if (error.code < 300) return kExitFailed;
+  return exit_code_of_status(ncm::status_of(error));
+}
+
+int exit_code_of(const ncm::Response& response) {
+  return response.state == "FAILED" ? kExitFailed : exit_code_of_status(response.code);
+}
+
+int explain(const Error& error, bool as_json) {
+  if (as_json)
+    std::cout << dump({{"error", {{"subject", error.subject}, {"text", error.text}, {"code", error.code}}}}) << std::endl;
+  std::cerr << "netserv: " << printable(error.message()) << "\n";
+  return exit_code_of(error);
+}
+
+json to_json(const ncm::Response& r) {
+  json body = json::parse(r.body, nullptr, false);
+  if (body.is_discarded()) body = r.body.empty() ? json() : json(r.body);
+  return {{"class", static_cast<int>(ncm::class_of(r.code))},
+          {"code", ncm::number(r.code)},
+          {"object", r.object},
+          {"text", r.text},
+          {"id", r.id},
+          {"node", r.node},
+          {"state", r.state},
+          {"body", body}};
+}
+
+int show(const ncm::Response& r, bool as_json) {
+  int code = exit_code_of(r);
+  if (as_json) {
+    std::cout << dump(to_json(r)) << std::endl;
+    return code;
+  }
+  std::string where = r.node.empty() ? "" : r.node + ": ";
+  if (code != kExitOk) {
+    std::cerr << printable(fmt::format("netserv: {}{}: {} ({} {})", where, r.object, r.text,
+                                       to_string(ncm::class_of(r.code)), ncm::number(r.code)))
+              << "\n";
+    return code;
+  }
+  std::cout << printable(fmt::format("{}{} {} {}", where, r.object, r.state, r.text)) << "\n";
+  json body = json::parse(r.body, nullptr, false);
+  if (!body.is_discarded() && !body.empty()) std::cout << describe_value(body);
+  std::cout.flush();
+  return code;
+}
+
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+std::string describe_value(const json& value) {
+  if (is_table(value)) return describe_table(value);
+  if (!value.is_object()) return cell(value) + "\n";
+  std::size_t width = 0;
+  for (const auto& [name, field] : value.items()) width = std::max(width, name.size());
+  std::string out;
+  for (const auto& [name, field] : value.items())
+    out += is_table(field) ? name + "\n" + describe_table(field) : fmt::format("{:<{}}  {}\n", name, width, cell(field));
+  return out;
+}
+
+}  // namespace netserv::cli

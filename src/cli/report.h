@@ -1,0 +1,30 @@
+// What the netserv command says: errors with what to do next, answers as text or JSON, exit codes.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/result.h"
+#include "wire/ncm/response.h"
+
+namespace netserv::cli {
+
+// Error.code below 100 is one of exit_codes.h itself; otherwise an NCM code: transient failures are kExitFailed,
+// other refusals kExitRefused; 0 is kExitFailed.
+int exit_code_of(const Error& error);
+int exit_code_of(const ncm::Response& response);
+
+// Error on standard error, with --json as {"error":{...}} on standard output too. Returns the exit code.
+int explain(const Error& error, bool as_json);
+
+// {"class":..,"code":..,"object":..,"text":..,"id":..,"node":..,"state":..,"body":..}
+nlohmann::json to_json(const ncm::Response& response);
+// One response for people: refusals on standard error. Returns the exit code.
+int show(const ncm::Response& response, bool as_json);
+
+// Any text as one line of JSON; bytes that are no UTF-8 are replaced.
+std::string dump(const nlohmann::json& value);
+// Fields of an object as "name  value" lines; a list of objects as a table.
+std::string describe_value(const nlohmann::json& value);
+
+}  // namespace netserv::cli
