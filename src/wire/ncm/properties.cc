@@ -27,6 +27,7 @@ Result<std::string> take_token(std::string_view& text, std::string_view stops) {
       out += ' ';  // an escaped blank at the header's end, which trimming has taken
       return out;
     }
+    if (escaped && text.front() == '\t') return bad("escapes a tab");  // at the header's end it would be trimmed
     out += text.front();
     if (escaped || !is_blank(text.front())) keep = out.size();
     text.remove_prefix(1);
@@ -68,11 +69,12 @@ Status set_node_property(NodeProperties& node, std::string_view key, std::string
                          shorten(key)));
 }
 
-std::string escape(std::string_view text) {
+// `also` is escaped besides the backslash and the comma.
+std::string escape(std::string_view text, char also) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     bool edge_blank = is_blank(text[i]) && (i == 0 || i + 1 == text.size());
-    if (text[i] == '\\' || text[i] == ',' || text[i] == '=' || edge_blank) out += '\\';
+    if (text[i] == '\\' || text[i] == ',' || text[i] == also || edge_blank) out += '\\';
     out += text[i];
   }
   return out;
@@ -110,7 +112,7 @@ std::string print_properties(const Properties& p) {
   std::string out;
   auto add = [&out](std::string_view key, std::string_view value) {
     if (!out.empty()) out += ',';
-    out += escape(key) + '=' + escape(value);
+    out += escape(key, '=') + '=' + escape(value, ',');
   };
   for (const auto& [key, value] : p.module) add(key, value);
   if (p.node.order != 0) add("netserv.order", std::to_string(p.node.order));
