@@ -88,6 +88,8 @@ class RingProducer {
 
   // Before blocking on forwarder_event_fd: false if there is something to reap or take after all.
   bool prepare_wait();
+  // Busy with something else, and will look at the ring before blocking again: no wake-up needed.
+  void clear_waiting() { map_->header().forwarder_waiting.store(0, std::memory_order_relaxed); }
   // After waking: clears the flag and the eventfd.
   void end_wait();
   // Wakes the container even if its flag says that it is awake.

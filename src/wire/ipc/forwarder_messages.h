@@ -24,6 +24,7 @@
 namespace netserv::ipc {
 
 inline constexpr std::uint32_t kForwarderProtocol = 1;
+inline constexpr std::size_t kMaxControlBytes = 128 * 1024;  // one message
 
 struct ForwarderHello {
   std::uint32_t protocol = kForwarderProtocol;
@@ -41,9 +42,10 @@ struct ConfigureContainer {
   std::vector<Prefix> authorised;
   std::uint32_t emit_packets_per_second = 0;  // 0: may not emit or reply at all
   bool enabled = true;                        // false: its filters match nothing
+  bool keep_ring = false;  // if it has a sound ring, keep it and send no ContainerRing
   bool operator==(const ConfigureContainer&) const = default;
   template <class A> void fields(A& a) {
-    a(container, publisher, priority, age, authorised, emit_packets_per_second, enabled);
+    a(container, publisher, priority, age, authorised, emit_packets_per_second, enabled, keep_ring);
   }
 };
 

@@ -1,0 +1,239 @@
+#include "daemons/forwarder_service.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "plane/ring_port.h"
+#include "sys/clock.h"
+#include "wire/ipc/archive.h"
+
+namespace netserv::daemons {
+namespace {
+
+constexpr LogSubject kSubject{.name = "forwarder"};
+constexpr int kRounds = 8;  // batches before the loop looks at other events
+constexpr auto kStallRecheck = std::chrono::milliseconds(10);
+
+std::string name_of(ContainerId id) { return "container " + std::to_string(id.value()); }
+
+}  // namespace
+
+ForwarderService::ForwarderService(sys::EventLoop& loop, plane::LivePlane& plane, ForwarderOptions options)
+    : loop_(loop), plane_(plane), options_(std::move(options)), core_(plane, *this, options_.limits) {}
+
+ForwarderService::~ForwarderService() = default;
+
+Result<std::unique_ptr<ForwarderService>> ForwarderService::start(sys::EventLoop& loop, plane::LivePlane& plane,
+                                                                  ForwarderOptions options) {
+  std::unique_ptr<ForwarderService> service(new ForwarderService(loop, plane, std::move(options)));
+  ForwarderService* s = service.get();
+  NETSERV_ASSIGN(s->listener_, sys::listen_seqpacket(s->options_.socket, 0600));
+  s->listening_ = loop.on_io(s->listener_.get(), EPOLLIN, [s](std::uint32_t) { s->accept(); });
+  if (plane.fd() >= 0)
+    s->plane_readable_ = loop.on_io(plane.fd(), EPOLLIN, [s](std::uint32_t) { s->on_plane_readable(); });
+  return service;
+}
+
+void ForwarderService::shut_down() {
+  report_plane(plane_.want({}));
+  core_.set_drain(true);
+  while (true) {
+    auto packets = plane_.receive(sys::now());
+    if (packets.empty()) break;
+    core_.on_packets(packets, sys::now());
+  }
+  for (ContainerId id : core_.containers()) core_.remove(id, sys::now());
+}
+
+// --- netservd ---
+
+void ForwarderService::accept() {
+  auto fd = sys::accept_connection(listener_.get());
+  if (!fd || !*fd) return;
+  auto peer = sys::peer_credentials(fd->get());
+  if (!peer || (peer->uid != 0 && peer->uid != ::geteuid())) {
+    log_warning(kSubject, "refused a control connection of uid {}", peer ? static_cast<long>(peer->uid) : -1L);
+    return;
+  }
+  drop_control("replaced by a new connection");
+  control_ = sys::Channel(*std::move(fd));
+  controlling_ = loop_.on_io(control_.fd(), EPOLLIN, [this](std::uint32_t) { on_control(); });
+}
+
+void ForwarderService::drop_control(std::string_view why) {
+  if (!control_.open()) return;
+  log_info(kSubject, "control connection ended: {}; filters stay in force", why);
+  controlling_.reset();
+  control_.close();
+}
+
+void ForwarderService::on_control() {
+  for (int i = 0; i < kRounds && control_.open(); ++i) {
+    sys::Datagram datagram;
+    auto received = control_.receive(datagram, ipc::kMaxControlBytes);
+    if (!received) return drop_control(received.error().message());
+    if (*received == sys::Channel::Received::kNothing) break;
+    if (*received == sys::Channel::Received::kClosed) return drop_control("closed by netservd");
+    auto message = ipc::decode<ipc::ToForwarder>(datagram.bytes);
+    if (!message) return drop_control(message.error().message());
+    std::visit([this](const auto& m) { handle(m); }, *message);
+  }
+  settle();
+}
+
+void ForwarderService::send(const ipc::FromForwarder& message, const std::vector<int>& fds) {
+  if (!control_.open()) return;
+  if (Status sent = control_.send(ipc::encode(message), fds); !sent)
+    loop_.post([this, why = sent.error().message()] { drop_control(why); });
+}
+
+void ForwarderService::handle(const ipc::ForwarderHello& hello) {
+  if (hello.protocol != ipc::kForwarderProtocol)
+    log_warning(kSubject, "netservd speaks protocol {}, not {}", hello.protocol, ipc::kForwarderProtocol);
+  send(ipc::ForwarderWelcome{ipc::kForwarderProtocol, plane_.name(), plane_.detail()});
+}
+
+void ForwarderService::handle(const ipc::ConfigureContainer& config) {
+  core_.configure(config);
+  report_plane(update_plane());
+  if (config.keep_ring && core_.has_port(config.container)) return;
+  if (Status made = make_ring(config.container); !made) {
+    log_error(kSubject, "{}: {}", name_of(config.container), made.error().message());
+    send(ipc::PlaneProblem{name_of(config.container) + ": " + made.error().message()});
+    return;
+  }
+  ring::RingProducer& ring = *containers_[config.container].ring;
+  send(ipc::ContainerRing{config.container},
+       {ring.file_fd(), ring.container_event_fd(), ring.forwarder_event_fd()});
+}
+
+Status ForwarderService::make_ring(ContainerId id) {
+  NETSERV_ASSIGN(auto ring, ring::RingProducer::create(options_.ring_directory));
+  Container& container = containers_[id];
+  container.wake.reset();
+  container.ring = ring.get();
+  container.wake = loop_.on_io(ring->forwarder_event_fd(), EPOLLIN, [this, r = ring.get()](std::uint32_t) {
+    r->end_wait();
+    settle();
+  });
+  core_.attach(id, std::make_unique<plane::RingPort>(std::move(ring)), sys::now());
+  return {};
+}
+
+void ForwarderService::handle(const ipc::RemoveContainer& m) {
+  containers_.erase(m.container);
+  filters_.erase(m.container);
+  core_.remove(m.container, sys::now());
+  report_plane(update_plane());
+}
+
+void ForwarderService::handle(const ipc::SetFilters& m) {
+  ipc::FiltersSet answer{m.container, m.generation, {}};
+  Status set = core_.set_filters(m.container, m.filters);
+  if (set) {
+    set = update_plane();
+    if (!set) (void)core_.set_filters(m.container, filters_[m.container]);  // it was in force before
+  }
+  if (set) {
+    filters_[m.container] = m.filters;
+  } else {
+    answer.error = set.error().message();
+    log_warning(kSubject, "{}: filters refused: {}", name_of(m.container), answer.error);
+  }
+  send(answer);
+}
+
+void ForwarderService::handle(const ipc::SetDrain& m) {
+  core_.set_drain(m.draining);
+  report_plane(update_plane());
+}
+
+void ForwarderService::handle(const ipc::GetForwarderStats&) {
+  ipc::ForwarderStats stats;
+  stats.node = core_.counters().named();
+  stats.node.merge(plane_.counters());
+  stats.node["in_flight"] = core_.in_flight();
+  for (ContainerId id : core_.containers()) {
+    ipc::ContainerCounters c{id, core_.counters(id)->named()};
+    c.counters["in_flight"] = core_.in_flight(id);
+    if (auto found = containers_.find(id); found != containers_.end() && found->second.ring != nullptr) {
+      const ring::RingCounters& r = found->second.ring->counters();
+      c.counters["ring_bad_completions"] = r.bad_completions;
+      c.counters["ring_late_completions"] = r.late_completions;
+      c.counters["ring_bad_emits"] = r.bad_emits;
+      c.counters["ring_wakeups"] = r.wakeups;
+    }
+    stats.containers.push_back(std::move(c));
+  }
+  send(stats);
+}
+
+// --- packets ---
+
+Status ForwarderService::update_plane() { return plane_.want(core_.wanted()); }
+
+void ForwarderService::report_plane(const Status& status) {
+  if (status) return;
+  log_error(kSubject, "{}", status.error().message());
+  send(ipc::PlaneProblem{status.error().message()});
+}
+
+void ForwarderService::on_plane_readable() {
+  for (auto& [id, container] : containers_)
+    if (container.ring != nullptr) container.ring->clear_waiting();
+  for (int i = 0; i < kRounds; ++i) {
+    TimePoint now = sys::now();
+    auto packets = plane_.receive(now);
+    if (packets.empty()) break;
+    core_.on_packets(packets, now);
+    core_.poll(now);
+  }
+  settle();
+}
+
+void ForwarderService::settle() {
+  for (int i = 0; i < kRounds; ++i) {
+    if (core_.poll(sys::now()) > 0) continue;
+    bool idle = true;
+    for (auto& [id, container] : containers_)
+      if (container.ring != nullptr && !container.ring->prepare_wait()) idle = false;
+    if (idle) return arm_stall_timer();
+  }
+  arm_stall_timer();
+  if (std::exchange(settle_posted_, true)) return;
+  loop_.post([this] {  // containers keep coming with more: let other events in between
+    settle_posted_ = false;
+    settle();
+  });
+}
+
+void ForwarderService::arm_stall_timer() {
+  auto due = core_.next_deadline();
+  if (!due || stall_timer_) return;
+  stall_timer_ = loop_.at(std::max(*due, sys::now() + kStallRecheck), [this] {
+    stall_timer_.reset();
+    TimePoint now = sys::now();
+    core_.poll(now);
+    core_.check_stalls(now);
+    settle();
+  });
+}
+
+void ForwarderService::on_stalled(ContainerId id, std::uint32_t in_flight) {
+  log_warning(kSubject, "{} does not answer; {} packets passed on, later ones pass by", name_of(id), in_flight);
+  send(ipc::ContainerStalled{id, in_flight});
+}
+void ForwarderService::on_resumed(ContainerId id) {
+  log_info(kSubject, "{} answers again", name_of(id));
+  send(ipc::ContainerResumed{id});
+}
+void ForwarderService::on_corrupted(ContainerId id, std::string_view reason) {
+  log_error(kSubject, "{} cut off: {}", name_of(id), reason);
+  send(ipc::RingCorrupted{id, std::string(reason)});
+  loop_.post([this, id] {  // it shall not wake us any more
+    auto found = containers_.find(id);
+    if (found != containers_.end() && !core_.has_port(id)) found->second.wake.reset();
+  });
+}
+
+}  // namespace netserv::daemons

@@ -1,0 +1,123 @@
+// The forwarder's core: takes packets from a plane, shows each to the containers whose filters match it, one
+// after the other, checks and applies their verdicts, and gives every packet back to the plane exactly once.
+//
+//   on_packets -> classify -> [container 1 -> answer -> container 2 -> ...] -> finish
+//
+// The chain is fixed by the packet as it was received: containers in order of priority, then age, each at most
+// once. Drop, reply and steal end it. Where no verdict comes (no ring, stalled, ring full, skipped, given up)
+// the packet goes on as if the container were not there, or is dropped if the matching filter is fail-closed.
+// The operator's switches (drain, a disabled container) always let packets pass. A change that a container may
+// not make is refused: the packet goes on as it was before that container.
+//
+// No system calls, clock or threads; after start-up nothing is allocated for a packet.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "forward/container_port.h"
+#include "forward/counters.h"
+#include "forward/filter_table.h"
+#include "forward/grant.h"
+#include "forward/packet_plane.h"
+#include "wire/ipc/forwarder_messages.h"
+
+namespace netserv::forward {
+
+// What the forwarder tells its owner, from within its calls; must not call back into it.
+class ForwarderEvents {
+ public:
+  virtual ~ForwarderEvents() = default;
+  virtual void on_stalled(ContainerId, std::uint32_t /*in_flight*/) {}
+  virtual void on_resumed(ContainerId) {}
+  virtual void on_corrupted(ContainerId, std::string_view /*reason*/) {}
+};
+
+struct Limits {
+  std::size_t in_flight = 4096;
+  Duration stall = std::chrono::milliseconds(50);  // without an answer, while it owes some
+};
+
+class Forwarder {
+ public:
+  static constexpr std::size_t kMaxChain = 16;
+
+  Forwarder(PacketPlane& plane, ForwarderEvents& events, Limits limits = {});
+  ~Forwarder();
+
+  // Containers. configure() makes one or changes what it may do; its ring and filters stay.
+  void configure(const ipc::ConfigureContainer& config);
+  // Puts a ring in place of the one before; packets there are given up (lost, passed on).
+  void attach(ContainerId id, std::unique_ptr<ContainerPort> port, TimePoint now);
+  void remove(ContainerId id, TimePoint now);
+  // All filters of a container at once; on an error nothing has changed.
+  Status set_filters(ContainerId id, std::vector<ipc::ModuleFilter> filters);
+  void set_drain(bool draining) { draining_ = draining; }
+  bool has_port(ContainerId id) const;  // one that makes sense
+  ContainerPort* port(ContainerId id);
+
+  // A batch from the plane.
+  void on_packets(std::span<const Packet> packets, TimePoint now);
+  // Looks for answers and emitted packets of all containers. Returns how many there were.
+  std::size_t poll(TimePoint now);
+  // Gives up what stalled containers hold, and takes back those that have recovered.
+  void check_stalls(TimePoint now);
+  // When check_stalls() is due next; empty while nothing is in flight and nothing is stalled.
+  std::optional<TimePoint> next_deadline() const;
+
+  // Filters of enabled containers that have one or more, while not draining: what a plane should deliver.
+  std::vector<Filter> wanted() const;
+  std::size_t in_flight() const { return limits_.in_flight - free_flights_.size(); }
+  const NodeCounters& counters() const { return counters_; }
+  const ContainerCounters* counters(ContainerId id) const;
+  std::uint32_t in_flight(ContainerId id) const;
+  std::vector<ContainerId> containers() const;
+
+ private:
+  struct Hit;
+  struct Flight;
+  struct Lane;
+  struct Chain;
+
+  Lane* find(ContainerId id) const;
+  void rank_lanes();
+  std::optional<NodeCounter> passes_by(const Packet& packet, const std::optional<PacketHeaders>& headers) const;
+  void start(const Packet& packet, TimePoint now);
+  void build_chain(const Packet& packet, const PacketHeaders& headers, Chain& chain, TimePoint now);
+  void copy_to_observer(const Packet& packet, Lane& lane, const FilterTable::Target& target, TimePoint now);
+  void advance(std::uint32_t flight, TimePoint now);
+  void answer(Lane& lane, const PortAnswer& answer, TimePoint now);
+  bool take_change(Lane& lane, Flight& flight, const PortAnswer& answer);
+  void no_verdict(std::uint32_t flight, NodeCounter reason, TimePoint now);
+  void give_up(Lane& lane, TimePoint now);
+  void cut_off(Lane& lane, TimePoint now);
+  std::size_t poll_lane(Lane& lane, TimePoint now);
+  void send_emitted(Lane& lane, ByteSpan packet, TimePoint now);
+  void count_refusal(Lane& lane, Refusal refusal);
+  void end(std::uint32_t flight, Fate fate, NodeCounter reason);
+  void pass(std::uint32_t flight);
+  void finish(const Packet& packet, Fate fate, NodeCounter reason);
+  void flush();
+
+  PacketPlane& plane_;
+  ForwarderEvents& events_;
+  Limits limits_;
+  bool draining_ = false;
+  FilterTable table_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // place = lane number; empty places are used again
+  std::vector<Flight> flights_;
+  std::vector<std::uint32_t> free_flights_;
+  std::vector<Outcome> outcomes_;
+  NodeCounters counters_;
+  std::array<std::byte, kPortSlotBytes> scratch_{};
+};
+
+}  // namespace netserv::forward

@@ -1,0 +1,55 @@
+// What a container may send: the checks on packets that a module changed or made, always on the forwarder's own
+// copy (semantics.md, "Packets"), and the publisher's rate.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/time.h"
+#include "wire/ip/address.h"
+#include "wire/ip/packet.h"
+
+namespace netserv::forward {
+
+enum class Refusal : std::uint8_t { kNone, kUnparsable, kSource, kDestination };
+
+// A packet with new bytes. Source: as it was, or authorised. Destination: as it was, authorised, or the original
+// source. Its IP version stays; it is no fragment. On success `packet` is cut to its IP length and has its
+// checksums made.
+Refusal check_changed(std::span<std::byte>& packet, const PacketHeaders& original,
+                      const std::vector<Prefix>& authorised);
+// A packet of a module's own: its source is authorised.
+Refusal check_emitted(std::span<std::byte>& packet, const std::vector<Prefix>& authorised);
+
+// `rate` a second on average, a tenth of a second's worth (at least 32) at once; 0: none ever.
+class TokenBucket {
+ public:
+  void set_rate(std::uint32_t per_second) {
+    rate_ = per_second;
+    tokens_ = std::min(tokens_, burst());
+  }
+  bool take(TimePoint now) {
+    if (rate_ == 0) return false;
+    if (!started_) {
+      started_ = true;
+      tokens_ = burst();
+    } else if (now > last_) {
+      tokens_ = std::min(burst(), tokens_ + std::chrono::duration<double>(now - last_).count() * rate_);
+    }
+    last_ = std::max(last_, now);
+    if (tokens_ < 1) return false;
+    tokens_ -= 1;
+    return true;
+  }
+
+ private:
+  double burst() const { return std::max(32.0, rate_ / 10.0); }
+  std::uint32_t rate_ = 0;
+  double tokens_ = 0;
+  bool started_ = false;
+  TimePoint last_{};
+};
+
+}  // namespace netserv::forward

@@ -1,0 +1,64 @@
+#include "forward/grant.h"
+
+#include <gtest/gtest.h>
+
+namespace netserv::forward {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A UDP/IPv4 datagram without payload.
+Bytes datagram(const char* from, const char* to, std::uint8_t ttl = 64) {
+  ByteWriter w;
+  w.u8(0x45), w.u8(0), w.u16(28), w.u32(0), w.u8(ttl), w.u8(kProtocolUdp), w.u16(0);
+  w.bytes(IpAddress::parse(from)->bytes());
+  w.bytes(IpAddress::parse(to)->bytes());
+  w.u16(1000), w.u16(2000), w.u16(8), w.u16(0);
+  return w.take();
+}
+Refusal changed(Bytes bytes) {
+  PacketHeaders original = *parse_packet(datagram("10.0.1.1", "10.0.2.2"));
+  std::span<std::byte> span(bytes);
+  return check_changed(span, original, {*Prefix::parse("10.0.2.0/24")});
+}
+
+TEST(Grant, ChangedPacketsMayOnlySpeakForAuthorisedAddresses) {
+  EXPECT_EQ(changed(datagram("10.0.1.1", "10.0.2.2")), Refusal::kNone);  // as it was
+  EXPECT_EQ(changed(datagram("10.0.2.2", "10.0.1.1")), Refusal::kNone);  // a reply
+  EXPECT_EQ(changed(datagram("10.0.1.1", "10.0.2.9")), Refusal::kNone);  // redirected within the grant
+  EXPECT_EQ(changed(datagram("10.0.3.1", "10.0.1.1")), Refusal::kSource);
+  EXPECT_EQ(changed(datagram("10.0.2.2", "10.0.3.1")), Refusal::kDestination);
+  EXPECT_EQ(changed(datagram("10.0.1.1", "10.0.2.2", 0)), Refusal::kUnparsable);
+  EXPECT_EQ(changed(Bytes(10)), Refusal::kUnparsable);
+  Bytes fragment = datagram("10.0.1.1", "10.0.2.2");
+  fragment[6] = std::byte{0x20};
+  EXPECT_EQ(changed(fragment), Refusal::kUnparsable);
+}
+
+TEST(Grant, CutsToTheIpLengthAndMakesChecksums) {
+  Bytes bytes = datagram("10.0.2.2", "10.0.1.1");
+  bytes.resize(40);
+  std::span<std::byte> span(bytes);
+  EXPECT_EQ(check_emitted(span, {*Prefix::parse("10.0.2.2")}), Refusal::kNone);
+  ASSERT_EQ(span.size(), 28u);
+  EXPECT_EQ(internet_checksum(ByteSpan(span).first(20)), 0);
+  EXPECT_EQ(check_emitted(span, {*Prefix::parse("10.0.2.3")}), Refusal::kSource);
+  EXPECT_EQ(check_emitted(span, {}), Refusal::kSource);
+}
+
+TEST(TokenBucket, GivesABurstThenTheRate) {
+  TokenBucket none;
+  EXPECT_FALSE(none.take(TimePoint{}));
+  TokenBucket bucket;
+  bucket.set_rate(1000);
+  TimePoint now{milliseconds(5)};
+  int got = 0;
+  while (bucket.take(now)) ++got;
+  EXPECT_EQ(got, 100);
+  got = 0;
+  for (int i = 0; i < 100; ++i) got += bucket.take(now += milliseconds(1)) ? 1 : 0;
+  EXPECT_NEAR(got, 100, 1);
+}
+
+}  // namespace
+}  // namespace netserv::forward

@@ -1,0 +1,67 @@
+// The forwarder's private records: a container's lane, a packet in flight.
+#pragma once
+
+#include "forward/forwarder.h"
+
+namespace netserv::forward {
+
+inline constexpr std::uint32_t kNoFlight = 0xffffffff;
+inline constexpr std::uint32_t kCopyFlight = 0xfffffffe;  // an observer's copy: nothing waits for it
+inline constexpr std::uint32_t kGoneLane = 0xffffffff;
+
+struct Forwarder::Hit {
+  std::uint32_t lane = 0;
+  std::uint32_t rank = 0;
+  bool fail_closed = false;
+  std::uint64_t modules = 0;
+};
+
+struct Forwarder::Chain {
+  std::array<Hit, kMaxChain> hits;
+  std::uint8_t count = 0;
+  bool observed = false;
+};
+
+struct Forwarder::Flight {
+  Packet packet;
+  PacketHeaders headers;  // as received
+  std::array<Hit, kMaxChain> chain;
+  std::uint8_t count = 0;
+  std::uint8_t next = 0;  // the hit after the one it is at
+  bool changed = false;
+  bool answered = false;  // by some container's verdict
+  NodeCounter reason = NodeCounter::kPassedDrain;  // why no container has answered
+  std::uint32_t lane = kGoneLane;
+  std::uint32_t slot = 0;
+};
+
+struct Forwarder::Lane {
+  std::uint32_t number = 0;
+  std::uint32_t rank = 0;
+  ipc::ConfigureContainer config;
+  std::unique_ptr<ContainerPort> port;
+  bool cut_off = false;
+  bool stalled = false;
+  std::uint64_t heartbeat_at_stall = 0;
+  bool staged = false;  // something to publish
+  std::uint32_t in_flight = 0;
+  std::uint32_t copies_out = 0;
+  TimePoint progress{};  // last answer, or when it first owed one
+  std::array<std::uint32_t, kPortSlots> flight_of_slot;
+  std::array<std::uint32_t, kMaxModulesPerContainer> sample_count{};
+  TokenBucket bucket;
+  ContainerCounters counters;
+
+  Lane() { flight_of_slot.fill(kNoFlight); }
+  bool owes() const { return in_flight + copies_out > 0; }
+  std::optional<std::uint32_t> stage(ByteSpan bytes, const PortMeta& meta, std::uint32_t flight, TimePoint now) {
+    auto slot = port->stage(bytes, meta);
+    if (!slot) return {};
+    if (!owes()) progress = now;
+    flight_of_slot[*slot] = flight;
+    staged = true;
+    return slot;
+  }
+};
+
+}  // namespace netserv::forward

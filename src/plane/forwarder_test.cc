@@ -1,0 +1,270 @@
+// The forwarder's core with real rings and containers that are run by hand: chains, faults, and the books.
+#include "forward/forwarder.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "plane/fake/fake_plane.h"
+#include "plane/ring_port.h"
+#include "plane/scripted_container.h"
+#include "plane/test_packets.h"
+
+namespace netserv::plane {
+namespace {
+
+using forward::ContainerCounter;
+using forward::Fate;
+using forward::NodeCounter;
+using std::chrono::milliseconds;
+
+struct Recorder : forward::ForwarderEvents {
+  std::vector<std::string> seen;
+  void on_stalled(ContainerId id, std::uint32_t n) override {
+    seen.push_back("stalled " + std::to_string(id.value()) + " holding " + std::to_string(n));
+  }
+  void on_resumed(ContainerId id) override { seen.push_back("resumed " + std::to_string(id.value())); }
+  void on_corrupted(ContainerId id, std::string_view) override {
+    seen.push_back("corrupted " + std::to_string(id.value()));
+  }
+};
+
+class ForwarderTest : public ::testing::Test {
+ protected:
+  void configure(unsigned id, int priority = 0, std::uint64_t age = 0, bool enabled = true) {
+    ipc::ConfigureContainer c;
+    c.container = ContainerId(id);
+    c.priority = priority;
+    c.age = age;
+    c.authorised = {*Prefix::parse("10.0.2.0/24")};
+    c.emit_packets_per_second = 1000;
+    c.enabled = enabled;
+    forwarder.configure(c);
+  }
+  void attach(unsigned id, ScriptedContainer::Script script) {
+    auto port = std::make_unique<RingPort>(*ring::RingProducer::create("/dev/shm"));
+    rings[id] = &port->ring();
+    containers[id] = ScriptedContainer::attach(port->ring(), std::move(script));
+    forwarder.attach(ContainerId(id), std::move(port), now);
+  }
+  void add(unsigned id, ScriptedContainer::Script script, int priority = 0, std::uint64_t age = 0) {
+    configure(id, priority, age);
+    attach(id, std::move(script));
+    set_filters(id, {all_udp()});
+  }
+  static ipc::ModuleFilter all_udp() {
+    ipc::ModuleFilter f;
+    f.filter.protocol = kProtocolUdp;
+    return f;
+  }
+  void set_filters(unsigned id, std::vector<ipc::ModuleFilter> filters) {
+    ASSERT_TRUE(forwarder.set_filters(ContainerId(id), std::move(filters)));
+  }
+  void inject(int n = 1) {
+    for (int i = 0; i < n; ++i) {
+      forward::Packet p = plane.make(make_udp({"10.0.1.1", "10.0.2.2"}), static_cast<std::uint64_t>(now.time_since_epoch().count()));
+      forwarder.on_packets({&p, 1}, now);
+    }
+    check_books();
+  }
+  void run(unsigned id) {
+    while (containers[id]->run_once() > 0) {
+    }
+    forwarder.poll(now);
+    check_books();
+  }
+  void check_books() {
+    const auto& c = forwarder.counters();
+    ASSERT_EQ(c[NodeCounter::kPacketsIn], forwarder.in_flight() + forward::ended(c));
+    ASSERT_EQ(plane.held(), forwarder.in_flight());
+    for (ContainerId id : forwarder.containers()) {
+      const auto& cc = *forwarder.counters(id);
+      ASSERT_EQ(cc[ContainerCounter::kSubmitted], forwarder.in_flight(id) + forward::ended(cc));
+    }
+  }
+  std::uint64_t node(NodeCounter c) const { return forwarder.counters()[c]; }
+  std::uint64_t of(unsigned id, ContainerCounter c) const { return (*forwarder.counters(ContainerId(id)))[c]; }
+
+  static void pass(const ring::SubmitDescriptor&, std::span<std::byte>, ring::Completion&) {}
+  static void drop(const ring::SubmitDescriptor&, std::span<std::byte>, ring::Completion& c) {
+    c.verdict = NETSERV_DROP;
+  }
+  ScriptedContainer::Script note(char name) {
+    return [this, name](const ring::SubmitDescriptor&, std::span<std::byte>, ring::Completion&) { order += name; };
+  }
+
+  TimePoint now{milliseconds(1000)};
+  FakePlane plane;
+  Recorder events;
+  forward::Forwarder forwarder{plane, events, {64, milliseconds(50)}};
+  std::map<unsigned, ring::RingProducer*> rings;
+  std::map<unsigned, std::unique_ptr<ScriptedContainer>> containers;
+  std::string order;
+};
+
+TEST_F(ForwarderTest, VisitsContainersByPriorityThenAgeEachOnce) {
+  add(1, note('c'), 5, 1);
+  add(2, note('b'), 1, 9);
+  add(3, note('a'), 1, 2);
+  ipc::ModuleFilter second = all_udp();
+  second.slot = ModuleSlot(3);
+  set_filters(2, {all_udp(), second});
+  inject();
+  for (unsigned id : {1u, 2u, 3u, 2u, 1u}) run(id);
+  EXPECT_EQ(order, "abc");
+  EXPECT_EQ(node(NodeCounter::kProcessedPassed), 1u);
+}
+
+TEST_F(ForwarderTest, ASilentContainerIsPassedByUntilItAnswersAgain) {
+  add(1, drop);
+  inject(3);
+  now += milliseconds(49);
+  forwarder.check_stalls(now);
+  EXPECT_EQ(plane.take_ended().size(), 0u);
+  ASSERT_TRUE(forwarder.next_deadline());
+  EXPECT_EQ(*forwarder.next_deadline(), now + milliseconds(1));
+  now += milliseconds(1);
+  forwarder.check_stalls(now);
+  check_books();
+  EXPECT_EQ(node(NodeCounter::kLostInContainer), 3u);
+  for (const auto& e : plane.take_ended()) EXPECT_EQ(e.fate, Fate::kPass);
+  inject();
+  EXPECT_EQ(node(NodeCounter::kPassedStalled), 1u);
+
+  run(1);  // late: ignored
+  EXPECT_EQ(node(NodeCounter::kProcessedDropped), 0u);
+  EXPECT_EQ(rings[1]->counters().late_completions, 3u);
+  forwarder.check_stalls(now);
+  inject();
+  run(1);
+  EXPECT_EQ(node(NodeCounter::kProcessedDropped), 1u);
+  EXPECT_EQ(events.seen, (std::vector<std::string>{"stalled 1 holding 3", "resumed 1"}));
+}
+
+TEST_F(ForwarderTest, FailClosedDropsWhenNoVerdictComes) {
+  add(1, pass);
+  ipc::ModuleFilter closed = all_udp();
+  closed.fail_closed = true;
+  set_filters(1, {closed});
+  inject();
+  now += milliseconds(60);
+  forwarder.check_stalls(now);
+  inject();
+  EXPECT_EQ(node(NodeCounter::kDroppedFailClosed), 2u);
+  forwarder.set_drain(true);  // the operator's switch comes first
+  inject();
+  EXPECT_EQ(node(NodeCounter::kPassedDrain), 1u);
+  forwarder.set_drain(false);
+  configure(1, 0, 0, false);
+  inject();
+  EXPECT_EQ(node(NodeCounter::kPassedNoMatch), 1u);
+  EXPECT_TRUE(forwarder.wanted().empty());
+}
+
+TEST_F(ForwarderTest, ANewRingGivesUpWhatTheOldOneHeld) {
+  add(1, drop);
+  inject(2);
+  attach(1, drop);
+  check_books();
+  EXPECT_EQ(node(NodeCounter::kLostInContainer), 2u);
+  inject();
+  run(1);
+  EXPECT_EQ(node(NodeCounter::kProcessedDropped), 1u);
+  inject();
+  forwarder.remove(ContainerId(1), now);
+  check_books();
+  EXPECT_EQ(node(NodeCounter::kLostInContainer), 3u);
+  inject();
+  EXPECT_EQ(node(NodeCounter::kPassedNoMatch), 1u);
+}
+
+TEST_F(ForwarderTest, ACorruptRingIsCutOffAndTheChainGoesOn) {
+  add(1, pass, 1);
+  add(2, drop, 2);
+  inject(2);
+  ASSERT_EQ(::ftruncate(rings[1]->file_fd(), 4096), 0);
+  inject();  // written to a slot that is no longer there
+  forwarder.poll(now);
+  run(2);
+  EXPECT_EQ(events.seen, (std::vector<std::string>{"corrupted 1"}));
+  EXPECT_EQ(of(1, ContainerCounter::kLost), 3u);
+  EXPECT_EQ(node(NodeCounter::kProcessedDropped), 3u);
+  EXPECT_FALSE(forwarder.has_port(ContainerId(1)));
+}
+
+TEST_F(ForwarderTest, FullRingAndFullTablePassBy) {
+  add(1, pass);
+  inject(70);  // the table holds 64
+  EXPECT_EQ(node(NodeCounter::kPassedTableFull), 6u);
+  run(1);
+  EXPECT_EQ(node(NodeCounter::kProcessedPassed), 64u);
+}
+
+TEST_F(ForwarderTest, ObserversGetCutAndSampledCopies) {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> copies;
+  add(1, [&](const ring::SubmitDescriptor& d, std::span<std::byte>, ring::Completion& c) {
+    copies.emplace_back(d.length, d.flags);
+    c.verdict = NETSERV_DROP;  // has no effect
+  });
+  ipc::ModuleFilter observer = all_udp();
+  observer.observer = true;
+  observer.snap_length = 24;
+  observer.sample_one_in = 3;
+  set_filters(1, {observer});
+  inject(7);
+  EXPECT_EQ(node(NodeCounter::kPassedObserved), 7u);
+  run(1);
+  ASSERT_EQ(copies.size(), 3u);
+  EXPECT_EQ(copies[0].first, 24u);
+  EXPECT_EQ(copies[0].second, NETSERV_FLAG_COPY | NETSERV_FLAG_TRUNCATED);
+  EXPECT_EQ(of(1, ContainerCounter::kCopiesSampledOut), 4u);
+  for (const auto& e : plane.take_ended()) EXPECT_EQ(e.fate, Fate::kPass);
+}
+
+TEST_F(ForwarderTest, EmittedPacketsAreCheckedAndRateLimited) {
+  add(1, pass);
+  auto& ring = containers[1]->ring();
+  ASSERT_TRUE(ring.emit(ModuleSlot(0), make_udp({"10.0.2.2", "10.0.1.1"})));
+  ASSERT_TRUE(ring.emit(ModuleSlot(0), make_udp({"10.0.9.9", "10.0.1.1"})));
+  ASSERT_TRUE(ring.emit(ModuleSlot(0), Bytes(5)));
+  ring.flush();
+  forwarder.poll(now);
+  EXPECT_EQ(plane.take_sent().size(), 1u);
+  EXPECT_EQ(of(1, ContainerCounter::kRefusedSource), 1u);
+  EXPECT_EQ(of(1, ContainerCounter::kRefusedUnparsable), 1u);
+  for (int i = 0; i < 120; ++i) ring.emit(ModuleSlot(0), make_udp({"10.0.2.2", "10.0.1.1"}));
+  ring.flush();
+  forwarder.poll(now);
+  EXPECT_EQ(plane.take_sent().size(), 97u);  // burst of 100, three tokens spent
+  EXPECT_EQ(of(1, ContainerCounter::kRefusedRate), 23u);
+}
+
+TEST_F(ForwarderTest, BooksBalanceUnderRandomEvents) {
+  std::mt19937 random(42);
+  for (unsigned id = 1; id <= 3; ++id)
+    add(id, [&](const ring::SubmitDescriptor&, std::span<std::byte> bytes, ring::Completion& c) {
+      c.verdict = static_cast<std::uint8_t>(random() % 5);
+      c.changed = random() % 2;
+      c.skipped = random() % 8 == 0;
+      if (random() % 4 == 0) c.length = static_cast<std::uint32_t>(random() % 3000);
+      bytes[random() % 64] = std::byte(random() & 0xff);
+    }, static_cast<int>(random() % 2), id);
+  for (int step = 0; step < 20'000; ++step) {
+    unsigned id = 1 + random() % 3;
+    switch (random() % 12) {
+      case 0: case 1: case 2: case 3: inject(1 + static_cast<int>(random() % 5)); break;
+      case 4: case 5: case 6: run(id); break;
+      case 7: now += milliseconds(random() % 30); forwarder.check_stalls(now); break;
+      case 8: if (random() % 20 == 0) attach(id, [](auto&, auto, ring::Completion& c) { c.verdict = NETSERV_STEAL; }); break;
+      case 9: if (random() % 20 == 0) configure(id, static_cast<int>(random() % 3), id, random() % 3 != 0); break;
+      case 10: if (random() % 50 == 0) forwarder.set_drain(random() % 2); break;
+      default: if (random() % 100 == 0) { forwarder.remove(ContainerId(id), now); add(id, drop, 0, id); }
+    }
+    check_books();
+    if (HasFatalFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace netserv::plane

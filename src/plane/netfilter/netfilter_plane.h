@@ -1,0 +1,45 @@
+// The paper's forwarding plane: xtables rules pick candidates, an NFQUEUE delivers them, verdicts go back, replies
+// and emitted packets leave by marked raw sockets. Works on any Linux router.
+//
+// Queued packets go on behind our rule, at the end of PREROUTING's mangle chain: the operator's mangle rules that
+// come before it have seen them, routing, filter and NAT are still to come.
+#pragma once
+
+#include <memory>
+
+#include "plane/live_plane.h"
+#include "plane/netfilter/nfqueue.h"
+#include "plane/netfilter/raw_sender.h"
+#include "plane/netfilter/xtables.h"
+
+namespace netserv::plane {
+
+class NetfilterPlane final : public LivePlane {
+ public:
+  // Cleans what an earlier run has left, binds the queue, places chain and jump. Works on the calling thread's
+  // network namespace.
+  static Result<std::unique_ptr<NetfilterPlane>> create(const RuleOptions& options);
+  // Takes the rules away.
+  ~NetfilterPlane() override;
+
+  std::string name() const override { return "netfilter"; }
+  std::string detail() const override;
+  int fd() const override { return queue_->fd(); }
+  std::span<const forward::Packet> receive(TimePoint now) override { return queue_->receive(now); }
+  Status want(const std::vector<Filter>& filters) override { return rules_.replace(filters); }
+  std::map<std::string, std::uint64_t> counters() override;
+
+  void finish(std::span<const forward::Outcome> outcomes) override;
+  bool send(ByteSpan packet) override { return sender_->send(packet); }
+  void flush() override;
+
+ private:
+  explicit NetfilterPlane(const RuleOptions& options) : options_(options), rules_(options) {}
+  RuleOptions options_;
+  Xtables rules_;
+  std::unique_ptr<NfQueue> queue_;
+  std::unique_ptr<RawSender> sender_;
+  std::uint64_t replies_failed_ = 0;
+};
+
+}  // namespace netserv::plane

@@ -1,0 +1,261 @@
+#include "plane/netfilter/nfqueue.h"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <sys/socket.h>
+#include <linux/netlink.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "netserv/abi.h"
+#include "wire/ip/packet.h"
+
+namespace netserv::plane {
+namespace {
+
+// One byte more than a slot holds: a longer packet is only looked at.
+constexpr std::uint32_t kCopyRange = NETSERV_SLOT_BYTES + 1;
+constexpr std::uint32_t kQueueLength = 8192;
+
+nlmsghdr* start_message(void* at, std::uint16_t type, std::uint16_t queue, std::uint16_t flags) {
+  nlmsghdr* message = mnl_nlmsg_put_header(at);
+  message->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_QUEUE << 8 | type);
+  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+  auto* extra = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
+  extra->nfgen_family = AF_UNSPEC;
+  extra->version = NFNETLINK_V0;
+  extra->res_id = htons(queue);
+  return message;
+}
+
+Status ask(int fd, nlmsghdr* message, const char* what) {
+  if (::send(fd, message, message->nlmsg_len, 0) < 0) return fail_errno("nfqueue", what, errno);
+  std::array<char, 4096> reply;
+  for (;;) {
+    ssize_t n = ::recv(fd, reply.data(), reply.size(), 0);
+    if (n < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
+    if (n < 0) return fail_errno("nfqueue", what, errno);
+    auto* header = reinterpret_cast<nlmsghdr*>(reply.data());
+    if (n < static_cast<ssize_t>(sizeof(nlmsghdr) + sizeof(nlmsgerr)) || header->nlmsg_type != NLMSG_ERROR) continue;
+    int error = static_cast<nlmsgerr*>(mnl_nlmsg_get_payload(header))->error;
+    if (error != 0) return fail_errno("nfqueue", what, -error);
+    return {};
+  }
+}
+
+// libmnl hands attributes one by one; those we want, by type.
+using Attributes = std::array<const nlattr*, NFQA_MAX + 1>;
+int collect(const nlattr* attribute, void* data) {
+  auto& found = *static_cast<Attributes*>(data);
+  if (mnl_attr_get_type(attribute) <= NFQA_MAX) found[mnl_attr_get_type(attribute)] = attribute;
+  return MNL_CB_OK;
+}
+bool has_bytes(const nlattr* attribute, std::size_t least) {
+  return attribute != nullptr && mnl_attr_get_payload_len(attribute) >= least;
+}
+
+std::uint16_t vlan_of(const nlattr* nested) {
+  if (nested == nullptr) return NETSERV_NO_VLAN;
+  Attributes found{};
+  if (mnl_attr_parse_nested(nested, collect, &found) < 0 || !has_bytes(found[NFQA_VLAN_TCI], 2)) return NETSERV_NO_VLAN;
+  return ntohs(mnl_attr_get_u16(found[NFQA_VLAN_TCI])) & 0x0fff;
+}
+
+}  // namespace
+
+NfQueue::NfQueue()
+    : memory_(new std::byte[kBuffers * kBufferBytes]), buffers_(kBuffers), arrivals_(kArrivals),
+      messages_(new std::byte[kMessageBytes]) {
+  for (std::size_t i = kBuffers; i > 0; --i) free_.push_back(static_cast<std::uint32_t>(i - 1));
+  received_.reserve(kBatch);
+  accepted_.reserve(kBuffers);
+}
+
+NfQueue::~NfQueue() = default;
+
+Result<std::unique_ptr<NfQueue>> NfQueue::open(std::uint16_t number) {
+  std::unique_ptr<NfQueue> queue(new NfQueue);
+  queue->socket_ = sys::UniqueFd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  if (!queue->socket_) return fail_errno("nfqueue", "netlink socket", errno);
+  NETSERV_TRY(queue->configure(number));
+  return queue;
+}
+
+Status NfQueue::configure(std::uint16_t number) {
+  number_ = number;
+  int fd = socket_.get(), on = 1, bytes = 16 << 20;
+  sockaddr_nl self{};
+  self.nl_family = AF_NETLINK;
+  if (::bind(fd, reinterpret_cast<sockaddr*>(&self), sizeof self) != 0) return fail_errno("nfqueue", "bind", errno);
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
+  timeval patience{5, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+
+  alignas(nlmsghdr) std::array<char, 512> room;
+  nlmsghdr* m = start_message(room.data(), NFQNL_MSG_CONFIG, number, NLM_F_ACK);
+  nfqnl_msg_config_cmd bind_command{NFQNL_CFG_CMD_BIND, 0, 0};
+  mnl_attr_put(m, NFQA_CFG_CMD, sizeof bind_command, &bind_command);
+  NETSERV_TRY(ask(fd, m, ("bind queue " + std::to_string(number)).c_str()));
+
+  m = start_message(room.data(), NFQNL_MSG_CONFIG, number, NLM_F_ACK);
+  nfqnl_msg_config_params parameters{};
+  parameters.copy_range = htonl(kCopyRange);
+  parameters.copy_mode = NFQNL_COPY_PACKET;
+  mnl_attr_put(m, NFQA_CFG_PARAMS, sizeof parameters, &parameters);
+  // No NFQA_CFG_F_GSO: the kernel cuts aggregates and makes checksums before it gives us packets.
+  mnl_attr_put_u32(m, NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_FAIL_OPEN));
+  mnl_attr_put_u32(m, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
+  mnl_attr_put_u32(m, NFQA_CFG_QUEUE_MAXLEN, htonl(kQueueLength));
+  NETSERV_TRY(ask(fd, m, "configure"));
+  // From here on overruns are counted by the kernel (kernel_counters) instead of failing our reads.
+  ::setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on);
+  return {};
+}
+
+std::span<const forward::Packet> NfQueue::receive(TimePoint now) {
+  received_.clear();
+  std::array<mmsghdr, kBatch> headers{};
+  std::array<iovec, kBatch> vectors;
+  std::array<std::uint32_t, kBatch> numbers;
+  std::size_t room = std::min({kBatch, free_.size(), static_cast<std::size_t>(kArrivals - (tail_ - head_))});
+  if (room == 0) {
+    ++counters_.no_buffers;
+    return {};
+  }
+  for (std::size_t i = 0; i < room; ++i) {
+    numbers[i] = free_[free_.size() - 1 - i];
+    vectors[i] = {buffer(numbers[i]), kBufferBytes};
+    headers[i].msg_hdr.msg_iov = &vectors[i];
+    headers[i].msg_hdr.msg_iovlen = 1;
+  }
+  int n = ::recvmmsg(socket_.get(), headers.data(), static_cast<unsigned>(room), MSG_DONTWAIT, nullptr);
+  if (n < 0) {
+    if (errno == ENOBUFS) ++counters_.socket_overruns;
+    return {};
+  }
+  free_.resize(free_.size() - static_cast<std::size_t>(n));
+  for (int i = 0; i < n; ++i)
+    if (!decode(numbers[i], headers[i].msg_len, now)) free_.push_back(numbers[i]);
+  return received_;
+}
+
+bool NfQueue::decode(std::size_t number, std::size_t bytes, TimePoint now) {
+  auto* message = reinterpret_cast<nlmsghdr*>(buffer(number));
+  if (!mnl_nlmsg_ok(message, static_cast<int>(bytes))) return ++counters_.malformed, false;
+  if (message->nlmsg_type == NLMSG_ERROR) return ++counters_.verdict_errors, false;
+  if (message->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) return ++counters_.malformed, false;
+  Attributes found{};
+  if (mnl_attr_parse(message, sizeof(nfgenmsg), collect, &found) < 0 ||
+      !has_bytes(found[NFQA_PACKET_HDR], sizeof(nfqnl_msg_packet_hdr)))
+    return ++counters_.malformed, false;
+
+  const auto* header = static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(found[NFQA_PACKET_HDR]));
+  Buffer& b = buffers_[number];
+  b.id = ntohl(header->packet_id);
+  b.position = tail_++;
+  arrivals_[b.position % kArrivals] = {b.id, Order::kWaiting};
+
+  forward::Packet packet;
+  packet.cookie = number;
+  packet.data = buffer(number);
+  if (const nlattr* payload = found[NFQA_PAYLOAD]) {
+    packet.data = static_cast<std::byte*>(mnl_attr_get_payload(payload));
+    packet.length = mnl_attr_get_payload_len(payload);
+  }
+  packet.capacity = static_cast<std::uint32_t>(buffer(number) + kBufferBytes - packet.data);
+  packet.original_length = packet.length;
+  if (has_bytes(found[NFQA_CAP_LEN], 4)) packet.original_length = ntohl(mnl_attr_get_u32(found[NFQA_CAP_LEN]));
+  if (has_bytes(found[NFQA_IFINDEX_INDEV], 4))
+    packet.ingress = static_cast<std::uint16_t>(ntohl(mnl_attr_get_u32(found[NFQA_IFINDEX_INDEV])));
+  packet.vlan = vlan_of(found[NFQA_VLAN]);
+  packet.received_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
+  // A sender's device was to make the checksum, and has not yet: modules shall see a right one.
+  if (has_bytes(found[NFQA_SKB_INFO], 4) && packet.length == packet.original_length &&
+      (ntohl(mnl_attr_get_u32(found[NFQA_SKB_INFO])) & NFQA_SKB_CSUMNOTREADY) != 0)
+    fix_checksums({packet.data, packet.length});
+  received_.push_back(packet);
+  return true;
+}
+
+void NfQueue::done(std::uint64_t cookie, Order state) {
+  arrivals_[buffers_[cookie].position % kArrivals].state = state;
+  free_.push_back(static_cast<std::uint32_t>(cookie));
+}
+
+void NfQueue::accept(std::uint64_t cookie) {
+  accepted_.push_back(buffers_[cookie].position);
+  done(cookie, Order::kAccepted);
+}
+
+void NfQueue::accept_changed(std::uint64_t cookie, ByteSpan bytes) {
+  verdict(buffers_[cookie].id, NF_ACCEPT, false, bytes);
+  done(cookie, Order::kDone);
+}
+
+void NfQueue::drop(std::uint64_t cookie) {
+  verdict(buffers_[cookie].id, NF_DROP, false, {});
+  done(cookie, Order::kDone);
+}
+
+void NfQueue::flush() {
+  std::uint32_t run_id = 0;
+  std::size_t run = 0;
+  for (; head_ < tail_ && arrivals_[head_ % kArrivals].state != Order::kWaiting; ++head_) {
+    Arrival& a = arrivals_[head_ % kArrivals];
+    if (a.state != Order::kAccepted) continue;
+    a.state = Order::kDone;
+    run_id = a.id;
+    ++run;
+  }
+  if (run > 0) verdict(run_id, NF_ACCEPT, run > 1, {});
+  for (std::uint64_t position : accepted_) {
+    Arrival& a = arrivals_[position % kArrivals];
+    if (position < head_ || a.state != Order::kAccepted) continue;
+    a.state = Order::kDone;
+    verdict(a.id, NF_ACCEPT, false, {});
+  }
+  accepted_.clear();
+  send_messages();
+}
+
+void NfQueue::verdict(std::uint32_t id, std::uint32_t verdict, bool batch, ByteSpan payload) {
+  std::size_t needed = NLMSG_ALIGN(sizeof(nlmsghdr)) + NLMSG_ALIGN(sizeof(nfgenmsg)) +
+                       NLA_HDRLEN + sizeof(nfqnl_msg_verdict_hdr) + NLA_HDRLEN + NLA_ALIGN(payload.size());
+  if (message_bytes_ + needed > kMessageBytes) send_messages();
+  nlmsghdr* m = start_message(messages_.get() + message_bytes_, batch ? NFQNL_MSG_VERDICT_BATCH : NFQNL_MSG_VERDICT,
+                              number_, 0);
+  nfqnl_msg_verdict_hdr header{htonl(verdict), htonl(id)};
+  mnl_attr_put(m, NFQA_VERDICT_HDR, sizeof header, &header);
+  if (!payload.empty()) mnl_attr_put(m, NFQA_PAYLOAD, payload.size(), payload.data());
+  message_bytes_ += NLMSG_ALIGN(m->nlmsg_len);
+  ++(batch ? counters_.batch_verdicts : counters_.single_verdicts);
+}
+
+void NfQueue::send_messages() {
+  if (message_bytes_ == 0) return;
+  while (::send(socket_.get(), messages_.get(), message_bytes_, 0) < 0) {
+    if (errno == EINTR) continue;
+    ++counters_.verdict_errors;
+    break;
+  }
+  message_bytes_ = 0;
+}
+
+NfQueue::KernelCounters NfQueue::kernel_counters() const {
+  // number, port id, waiting, copy mode, copy range, dropped by the queue, dropped on the way to us, last id
+  std::ifstream table("/proc/net/netfilter/nfnetlink_queue");
+  std::uint64_t number, port, waiting, mode, range, queue_dropped, user_dropped, id, one;
+  while (table >> number >> port >> waiting >> mode >> range >> queue_dropped >> user_dropped >> id >> one)
+    if (number == number_) return {queue_dropped, user_dropped};
+  return {};
+}
+
+}  // namespace netserv::plane

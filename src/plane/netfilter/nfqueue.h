@@ -1,0 +1,95 @@
+// One netfilter queue (NFQUEUE) over libmnl: several packets a recvmmsg, verdicts packed many to a datagram.
+// Fail open: when the queue is full, or nobody has bound it, the kernel lets packets pass.
+//
+// A packet stays in the kernel until its verdict; what we hold is a copy in a buffer of ours. Runs of plain
+// accepts at the head of the queue take one batch verdict, since that speaks of all packets up to an id.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "forward/packet_plane.h"
+#include "sys/fd.h"
+
+struct mmsghdr;
+struct iovec;
+struct nlmsghdr;
+
+namespace netserv::plane {
+
+struct QueueCounters {
+  std::uint64_t socket_overruns = 0;   // ENOBUFS: the kernel could not tell us of a packet
+  std::uint64_t malformed = 0;         // messages that made no sense
+  std::uint64_t verdict_errors = 0;    // refused by the kernel, or not sent
+  std::uint64_t batch_verdicts = 0, single_verdicts = 0;
+  std::uint64_t no_buffers = 0;        // times that all buffers were in use
+};
+
+class NfQueue {
+ public:
+  static constexpr std::size_t kBuffers = 4096;
+  static constexpr std::size_t kBatch = 64;
+
+  // Binds queue `number` in this network namespace.
+  static Result<std::unique_ptr<NfQueue>> open(std::uint16_t number);
+  ~NfQueue();
+
+  int fd() const { return socket_.get(); }
+  std::span<const forward::Packet> receive(TimePoint now);
+  // Each received packet exactly once. The data of a changed packet is read before return.
+  void accept(std::uint64_t cookie);
+  void accept_changed(std::uint64_t cookie, ByteSpan bytes);
+  void drop(std::uint64_t cookie);
+  // Sends what has gathered.
+  void flush();
+
+  const QueueCounters& counters() const { return counters_; }
+  // Packets that the kernel did not queue (they passed) and that it could not tell us of, from /proc.
+  struct KernelCounters {
+    std::uint64_t queue_dropped = 0, user_dropped = 0;
+  };
+  KernelCounters kernel_counters() const;
+
+ private:
+  enum class Order : std::uint8_t { kWaiting, kAccepted, kDone };
+  struct Buffer {
+    std::uint32_t id = 0;
+    std::uint64_t position = 0;  // in order of arrival
+  };
+  struct Arrival {
+    std::uint32_t id = 0;
+    Order state = Order::kWaiting;
+  };
+
+  NfQueue();
+  Status configure(std::uint16_t number);
+  std::byte* buffer(std::size_t n) { return memory_.get() + n * kBufferBytes; }
+  bool decode(std::size_t buffer_number, std::size_t bytes, TimePoint now);
+  void verdict(std::uint32_t id, std::uint32_t verdict, bool batch, ByteSpan payload);
+  void send_messages();
+  void done(std::uint64_t cookie, Order state);
+
+  static constexpr std::size_t kBufferBytes = 4096;
+  // Packets between the oldest without a verdict and the newest; as many as come while one is held.
+  static constexpr std::size_t kArrivals = 1 << 16;
+  static constexpr std::size_t kMessageBytes = 64 * 1024;
+
+  std::uint16_t number_ = 0;
+  sys::UniqueFd socket_;
+  std::unique_ptr<std::byte[]> memory_;
+  std::vector<Buffer> buffers_;
+  std::vector<std::uint32_t> free_;
+  std::vector<forward::Packet> received_;
+  std::vector<Arrival> arrivals_;  // a ring, positions head_..tail_
+  std::uint64_t head_ = 0, tail_ = 0;
+  std::vector<std::uint64_t> accepted_;  // positions since the last flush
+  std::unique_ptr<std::byte[]> messages_;
+  std::size_t message_bytes_ = 0;
+  QueueCounters counters_;
+};
+
+}  // namespace netserv::plane

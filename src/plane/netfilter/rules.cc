@@ -1,0 +1,92 @@
+#include "plane/netfilter/rules.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace netserv::plane {
+namespace {
+
+bool concerns(const Filter& f, IpVersion version) {
+  const auto& any = f.source ? f.source : f.destination;
+  return !any || any->address().is_v4() == (version == IpVersion::kV4);
+}
+
+std::string match_of(const Filter& f) {
+  std::string out;
+  if (f.source && f.source->length() > 0) out += fmt::format(" -s {}", f.source->to_string());
+  if (f.destination && f.destination->length() > 0) out += fmt::format(" -d {}", f.destination->to_string());
+  if (f.protocol) out += fmt::format(" -p {}", *f.protocol);
+  if (f.destination_port)
+    out += fmt::format(" -m {} --dport {}", f.protocol == kProtocolTcp ? "tcp" : "udp", *f.destination_port);
+  return out;
+}
+
+// A port without a protocol is two rules, since --dport belongs to one.
+void add_matches(const Filter& f, std::set<std::string>& out) {
+  if (!f.destination_port || f.protocol) {
+    out.insert(match_of(f));
+    return;
+  }
+  for (std::uint8_t protocol : {kProtocolTcp, kProtocolUdp}) {
+    Filter one = f;
+    one.protocol = protocol;
+    out.insert(match_of(one));
+  }
+}
+
+Filter coarser(Filter f, int level) {
+  if (level >= 1) f.source.reset(), f.destination.reset();
+  if (level >= 2) f.destination_port.reset();
+  if (level >= 3) f.protocol.reset();
+  return f;
+}
+
+std::set<std::string> matches(const std::vector<Filter>& filters, IpVersion version, std::size_t most) {
+  std::set<std::string> out;
+  for (int level = 0; level <= 3; ++level) {
+    out.clear();
+    for (const Filter& f : filters)
+      if (concerns(f, version)) add_matches(coarser(f, level), out);
+    if (out.size() <= most) break;
+  }
+  if (out.contains("")) return {""};
+  return out;
+}
+
+}  // namespace
+
+std::string install_batch(const std::vector<Filter>& filters, IpVersion version, Jump jump, const RuleOptions& o) {
+  std::string out = fmt::format("*mangle\n:{} - [0:0]\n", kChain);
+  auto add = [&](std::string_view rule) { out += fmt::format("-A {}{}\n", kChain, rule); };
+  auto wanted = matches(filters, version, o.max_rules);
+  if (!wanted.empty()) {
+    add(fmt::format(" -m mark --mark {:#x} -j RETURN", o.mark));
+    add(" -m addrtype --dst-type LOCAL -j RETURN");  // forwarded traffic only
+    add(" -m addrtype --dst-type MULTICAST -j RETURN");
+    if (version == IpVersion::kV4) add(" -m addrtype --dst-type BROADCAST -j RETURN");
+    if (version == IpVersion::kV6) add(" -d fe80::/10 -j RETURN");
+    add(" -p udp -m udp --dport 270 -j RETURN");  // signalling is gistd's
+  }
+  for (const std::string& match : wanted)
+    add(fmt::format("{} -j NFQUEUE --queue-num {} --queue-bypass", match, o.queue));
+  if (jump == Jump::kAdd) out += fmt::format("-A PREROUTING -j {}\n", kChain);
+  return out + "COMMIT\n";
+}
+
+std::string removal_batch(std::string_view saved) {
+  std::string declaration = fmt::format(":{} ", kChain);
+  std::string jump = fmt::format("-A PREROUTING -j {}", kChain);
+  bool chain = false;
+  std::string out = "*mangle\n";
+  while (!saved.empty()) {
+    std::string_view line = saved.substr(0, saved.find('\n'));
+    saved.remove_prefix(std::min(saved.size(), line.size() + 1));
+    if (line.substr(0, declaration.size()) == declaration) chain = true;
+    if (line == jump) out += fmt::format("-D PREROUTING -j {}\n", kChain);
+  }
+  if (!chain) return {};
+  return out + fmt::format("-F {0}\n-X {0}\nCOMMIT\n", kChain);
+}
+
+}  // namespace netserv::plane

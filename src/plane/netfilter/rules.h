@@ -1,0 +1,34 @@
+// The text of our netfilter rules, for iptables-restore: pure, so that it can be looked at in tests.
+//
+// One chain, NETSERV-MATCH, in the mangle table, and one jump to it at the end of PREROUTING (so the operator's
+// own mangle rules there come first). Rules only pick candidates; the forwarder's filter table decides. One rule
+// for each distinct filter up to `max_rules` an IP version, beyond that coarser ones.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "wire/filter.h"
+
+namespace netserv::plane {
+
+inline constexpr std::string_view kChain = "NETSERV-MATCH";
+
+enum class IpVersion : std::uint8_t { kV4, kV6 };
+enum class Jump : bool { kPresent, kAdd };
+
+struct RuleOptions {
+  std::uint16_t queue = 8100;
+  std::uint32_t mark = 0x4e53;  // of what our raw sockets send: never classified again
+  std::size_t max_rules = 256;
+};
+
+// A whole batch that puts the chain in place of the one before, in one step.
+std::string install_batch(const std::vector<Filter>& filters, IpVersion version, Jump jump, const RuleOptions& options);
+
+// From iptables-save's output: the batch that takes our chain and all jumps to it away; empty if there are none.
+std::string removal_batch(std::string_view saved_mangle_table);
+
+}  // namespace netserv::plane

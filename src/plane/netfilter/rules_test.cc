@@ -1,0 +1,46 @@
+#include "plane/netfilter/rules.h"
+
+#include <gmock/gmock.h>
+
+namespace netserv::plane {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(Rules, OneRuleAFilterInItsIpVersion) {
+  std::vector<Filter> filters = {{kProtocolUdp, 5060, {}, *Prefix::parse("10.0.2.0/24")},
+                                 {{}, 80, *Prefix::parse("2001:db8::/32"), {}},
+                                 {kProtocolTcp, {}, {}, {}}};
+  std::string v4 = install_batch(filters, IpVersion::kV4, Jump::kAdd, {7, 0x10, 256});
+  EXPECT_THAT(v4, HasSubstr("*mangle\n:NETSERV-MATCH - [0:0]\n-A NETSERV-MATCH -m mark --mark 0x10 -j RETURN\n"));
+  EXPECT_THAT(v4, HasSubstr("-A NETSERV-MATCH -d 10.0.2.0/24 -p 17 -m udp --dport 5060 -j NFQUEUE --queue-num 7 --queue-bypass\n"));
+  EXPECT_THAT(v4, HasSubstr("-A NETSERV-MATCH -p 6 -j NFQUEUE"));
+  EXPECT_THAT(v4, HasSubstr("-A PREROUTING -j NETSERV-MATCH\nCOMMIT\n"));
+  EXPECT_THAT(v4, Not(HasSubstr("2001")));
+  std::string v6 = install_batch(filters, IpVersion::kV6, Jump::kPresent, {});
+  EXPECT_THAT(v6, HasSubstr("-s 2001:db8::/32 -p 6 -m tcp --dport 80"));
+  EXPECT_THAT(v6, HasSubstr("-s 2001:db8::/32 -p 17 -m udp --dport 80"));
+  EXPECT_THAT(v6, Not(HasSubstr("PREROUTING")));
+}
+
+TEST(Rules, CoarserBeyondTheLimit) {
+  std::vector<Filter> filters;
+  for (unsigned i = 0; i < 300; ++i)
+    filters.push_back({kProtocolUdp, static_cast<std::uint16_t>(5000 + i % 2), {}, Prefix(IpAddress::v4(i << 8), 24)});
+  std::string batch = install_batch(filters, IpVersion::kV4, Jump::kPresent, {});
+  EXPECT_THAT(batch, HasSubstr("-A NETSERV-MATCH -p 17 -m udp --dport 5000 -j NFQUEUE"));
+  EXPECT_THAT(batch, HasSubstr("-A NETSERV-MATCH -p 17 -m udp --dport 5001 -j NFQUEUE"));
+  EXPECT_THAT(batch, Not(HasSubstr("/24")));
+}
+
+TEST(Rules, RemovalNamesOnlyOurs) {
+  EXPECT_EQ(removal_batch("*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j OTHER\nCOMMIT\n"), "");
+  EXPECT_EQ(removal_batch("*mangle\n:NETSERV-MATCH - [0:0]\n-A PREROUTING -j NETSERV-MATCH\n-A PREROUTING -j "
+                          "OTHER\n-A PREROUTING -j NETSERV-MATCH\nCOMMIT\n"),
+            "*mangle\n-D PREROUTING -j NETSERV-MATCH\n-D PREROUTING -j NETSERV-MATCH\n-F NETSERV-MATCH\n-X "
+            "NETSERV-MATCH\nCOMMIT\n");
+}
+
+}  // namespace
+}  // namespace netserv::plane
