@@ -11,19 +11,50 @@ namespace keepalive {
 
 using netserv::guest::Text;
 
-constexpr bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_alphanumeric(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-// RFC 3261: token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
-constexpr bool is_token(char c) {
-  if (is_alphanumeric(c)) return true;
-  switch (c) {
-    case '-': case '.': case '!': case '%': case '*': case '_': case '+': case '`': case '\'': case '~': return true;
-    default: return false;
+// Character classes of the grammar, one bit each; a value's bytes are judged by one look each.
+using CharClass = uint8_t;
+inline constexpr CharClass kBlank = 1;       // SP, HTAB, and CR and LF of a folded line
+inline constexpr CharClass kDigit = 2;
+inline constexpr CharClass kToken = 4;       // alphanum or one of -.!%*_+`'~
+inline constexpr CharClass kHost = 8;        // of a host name or IPv4 address
+inline constexpr CharClass kUri = 16;        // anything visible but < > "
+inline constexpr CharClass kScheme = 32;     // of a URI
+inline constexpr CharClass kParameter = 64;  // of a parameter's unquoted value: token, or of an address
+inline constexpr CharClass kPlain = 128;     // all but < ; , ? "
+
+struct CharTable {
+  CharClass of[256] = {};
+};
+constexpr CharTable make_char_table() {
+  CharTable table;
+  for (unsigned i = 0; i < 256; i++) {
+    const char c = static_cast<char>(i);
+    const bool digit = c >= '0' && c <= '9';
+    const bool alphanumeric = digit || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    auto one_of = [c](const char* set) {
+      for (; *set; set++)
+        if (*set == c) return true;
+      return false;
+    };
+    const bool token = alphanumeric || one_of("-.!%*_+`'~");
+    CharClass bits = 0;
+    if (one_of(" \t\r\n")) bits |= kBlank;
+    if (digit) bits |= kDigit;
+    if (token) bits |= kToken;
+    if (alphanumeric || one_of("-._")) bits |= kHost;
+    if (i > ' ' && i < 0x7f && !one_of("<>\"")) bits |= kUri;
+    if (alphanumeric || one_of("+-.")) bits |= kScheme;
+    if (token || one_of(":[]")) bits |= kParameter;
+    if (!one_of("<;,?\"")) bits |= kPlain;
+    table.of[i] = bits;
   }
+  return table;
 }
+inline constexpr CharTable kChars = make_char_table();
+
+inline bool is(char c, CharClass wanted) { return kChars.of[static_cast<uint8_t>(c)] & wanted; }
+inline bool is_blank(char c) { return is(c, kBlank); }
+inline bool is_digit(char c) { return is(c, kDigit); }
 
 inline Text trim(Text t) {
   uint32_t from = 0, to = t.size;
@@ -46,9 +77,7 @@ class Cursor {
   char peek() const { return at_ < text_.size ? text_[at_] : '\0'; }
   // Goes past blanks; true if there was one.
   bool skip_blanks() {
-    uint32_t start = at_;
-    while (at_ < text_.size && is_blank(text_[at_])) at_++;
-    return at_ != start;
+    return !take_all(kBlank).empty();
   }
   bool take(char c) {
     if (at_ == text_.size || text_[at_] != c) return false;
@@ -66,13 +95,23 @@ class Cursor {
     skip_blanks();
     return true;
   }
+  // What follows of one class.
+  Text take_all(CharClass wanted) {
+    const uint32_t start = at_;
+    uint32_t at = start;
+    while (at < text_.size && is(text_[at], wanted)) at++;
+    at_ = at;
+    return text_.sub(start, at - start);
+  }
   template <class Predicate>
   Text take_while(Predicate accept) {
-    uint32_t start = at_;
-    while (at_ < text_.size && accept(text_[at_])) at_++;
-    return text_.sub(start, at_ - start);
+    const uint32_t start = at_;
+    uint32_t at = start;
+    while (at < text_.size && accept(text_[at])) at++;
+    at_ = at;
+    return text_.sub(start, at - start);
   }
-  Text token() { return take_while(is_token); }
+  Text token() { return take_all(kToken); }
   // "..." with \ escapes. False if it does not begin or does not end.
   bool quoted_string() {
     if (!take('"')) return false;
@@ -100,7 +139,7 @@ class Cursor {
     if (peek() == '"') {
       if (!quoted_string()) return false;
     } else {
-      take_while([](char c) { return is_token(c) || c == ':' || c == '[' || c == ']'; });
+      take_all(kParameter);
     }
     value = text_.sub(start, at_ - start);
     return !value.empty();

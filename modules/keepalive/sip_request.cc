@@ -13,9 +13,18 @@ enum class Header : uint8_t {
 };
 constexpr uint32_t kHeaders = static_cast<uint32_t>(Header::kOther);
 
+// `lower` is in small letters. Token characters only: of these, |0x20 makes no two alike but a letter's two cases.
+template <uint32_t N>
+bool is_name(Text name, const char (&lower)[N]) {
+  if (name.size != N - 1) return false;
+  unsigned difference = 0;
+  for (uint32_t i = 0; i < N - 1; i++) difference |= static_cast<unsigned>((name[i] | 0x20) ^ lower[i]);
+  return difference == 0;
+}
+
 Header header_of(Text name) {
   if (name.size == 1) {
-    switch (netserv::guest::ascii_lower(name[0])) {
+    switch (name[0] | 0x20) {
       case 'v': return Header::kVia;
       case 'f': return Header::kFrom;
       case 't': return Header::kTo;
@@ -25,16 +34,16 @@ Header header_of(Text name) {
       default: return Header::kOther;
     }
   }
-  auto is = [name](Text full) { return equal_ignoring_case(name, full); };
   switch (name.size) {
-    case 2: return is("To") ? Header::kTo : Header::kOther;
-    case 3: return is("Via") ? Header::kVia : Header::kOther;
-    case 4: return is("From") ? Header::kFrom : is("CSeq") ? Header::kCSeq : Header::kOther;
-    case 5: return is("Event") ? Header::kEvent : is("Route") ? Header::kRoute : Header::kOther;
-    case 7: return is("Call-ID") ? Header::kCallId : is("Require") ? Header::kRequire : Header::kOther;
-    case 12: return is("Max-Forwards") ? Header::kMaxForwards : Header::kOther;
-    case 13: return is("Proxy-Require") ? Header::kRequire : Header::kOther;
-    case 14: return is("Content-Length") ? Header::kContentLength : Header::kOther;
+    case 2: return is_name(name, "to") ? Header::kTo : Header::kOther;
+    case 3: return is_name(name, "via") ? Header::kVia : Header::kOther;
+    case 4: return is_name(name, "from") ? Header::kFrom : is_name(name, "cseq") ? Header::kCSeq : Header::kOther;
+    case 5: return is_name(name, "event") ? Header::kEvent : is_name(name, "route") ? Header::kRoute : Header::kOther;
+    case 7:
+      return is_name(name, "call-id") ? Header::kCallId : is_name(name, "require") ? Header::kRequire : Header::kOther;
+    case 12: return is_name(name, "max-forwards") ? Header::kMaxForwards : Header::kOther;
+    case 13: return is_name(name, "proxy-require") ? Header::kRequire : Header::kOther;
+    case 14: return is_name(name, "content-length") ? Header::kContentLength : Header::kOther;
     default: return Header::kOther;
   }
 }
@@ -56,8 +65,6 @@ struct Via {
   uint32_t rport_end = 0;
 };
 
-bool is_host_char(char c) { return is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; }
-
 // One via-parm: "SIP/2.0/UDP host:port;parameters", up to a comma or the end.
 bool parse_via(Cursor& cursor, Text value, Via& out) {
   if (!equal_ignoring_case(cursor.token(), "SIP") || !cursor.take_separator('/')) return false;
@@ -67,14 +74,14 @@ bool parse_via(Cursor& cursor, Text value, Via& out) {
   out.udp = equal_ignoring_case(transport, "UDP");
   uint32_t start = cursor.position();
   if (cursor.take('[')) {
-    cursor.take_while([](char c) { return is_host_char(c) || c == ':'; });
+    cursor.take_while([](char c) { return is(c, kHost) || c == ':'; });
     if (!cursor.take(']')) return false;
-  } else if (cursor.take_while(is_host_char).empty()) {
+  } else if (cursor.take_all(kHost).empty()) {
     return false;
   }
   out.host = value.sub(start, cursor.position() - start);
   uint32_t port;
-  if (cursor.take_separator(':') && !parse_number(cursor.take_while(is_digit), 65535, port)) return false;
+  if (cursor.take_separator(':') && !parse_number(cursor.take_all(kDigit), 65535, port)) return false;
   for (;;) {
     out.end = cursor.position();
     cursor.skip_blanks();
@@ -112,14 +119,11 @@ bool read_via_line(Text value, Request& out) {
   return true;
 }
 
-bool is_uri_char(char c) { return c > ' ' && c != '<' && c != '>' && c != '"' && c != '\x7f'; }
-
-// scheme ":" something.
+// scheme ":" something, of what has been found to be all kUri.
 bool is_uri(Text uri) {
   Cursor cursor(uri);
-  Text scheme = cursor.take_while([](char c) { return is_alphanumeric(c) || c == '+' || c == '-' || c == '.'; });
-  if (scheme.empty() || is_digit(scheme[0]) || !cursor.take(':')) return false;
-  return !cursor.take_while(is_uri_char).empty() && cursor.at_end();
+  Text scheme = cursor.take_all(kScheme);
+  return !scheme.empty() && !is_digit(scheme[0]) && cursor.take(':') && !cursor.at_end();
 }
 
 // From or To: name-addr or addr-spec, then parameters.
@@ -131,14 +135,15 @@ bool parse_party(Text value, bool& has_tag) {
     if (cursor.peek() != '<') return false;
   }
   // Display name of tokens, or the whole addr-spec: neither holds '<', ';' or ','.
-  Text plain = cursor.take_while([](char c) { return c != '<' && c != ';' && c != ',' && c != '?' && c != '"'; });
+  Text plain = cursor.take_all(kPlain);
   if (cursor.take('<')) {
     Cursor name(plain);
     while (!name.at_end())
       if (!name.skip_blanks() && name.token().empty()) return false;
-    if (!is_uri(cursor.take_while(is_uri_char)) || !cursor.take('>')) return false;
-  } else if (!is_uri(trim(plain))) {
-    return false;
+    if (!is_uri(cursor.take_all(kUri)) || !cursor.take('>')) return false;
+  } else {
+    Cursor bare(trim(plain));
+    if (!is_uri(bare.take_all(kUri)) || !bare.at_end()) return false;
   }
   has_tag = false;
   while (!cursor.at_end()) {
@@ -156,7 +161,7 @@ bool parse_party(Text value, bool& has_tag) {
 bool parse_cseq(Text value, Text method) {
   Cursor cursor(value);
   uint32_t number;
-  if (!parse_number(cursor.take_while(is_digit), 0x7fffffff, number) || !cursor.skip_blanks()) return false;
+  if (!parse_number(cursor.take_all(kDigit), 0x7fffffff, number) || !cursor.skip_blanks()) return false;
   return cursor.token() == method && cursor.at_end();
 }
 
@@ -214,12 +219,12 @@ bool is_server_uri(Text uri, const Target& target) {
     cursor.take_while([](char c) { return netserv_hex_digit(c) >= 0 || c == ':'; });
     if (!cursor.take(']')) return false;
   } else {
-    cursor.take_while(is_host_char);
+    cursor.take_all(kHost);
   }
   Text host = rest.sub(start, cursor.position() - start);
   if (host.empty() || !is_target_host(host, target)) return false;
   uint32_t port;
-  if (cursor.take(':') && (!parse_number(cursor.take_while(is_digit), 65535, port) || port != target.port))
+  if (cursor.take(':') && (!parse_number(cursor.take_all(kDigit), 65535, port) || port != target.port))
     return false;
   // uri-parameters are fine (transport=udp, lr), headers ("?") and a second '@' are not.
   if (cursor.peek() == ';') cursor.take_while([](char c) { return c != '?' && c != '@'; });
@@ -231,7 +236,7 @@ Kind classify_request(Text datagram, Text method, Kind kind, const Target& targe
   Text line;
   if (lines.line(line) != LineReader::Next::kLine) return Kind::kOther;
   Cursor request_line(line);
-  Text uri = request_line.take_while(is_uri_char);
+  Text uri = request_line.take_all(kUri);
   if (!is_uri(uri) || !request_line.take(' ')) return Kind::kOther;
   if (!equal_ignoring_case(line.sub(request_line.position()), "SIP/2.0")) return Kind::kOther;
   if (kind == Kind::kOptions && !is_server_uri(uri, target)) return Kind::kOther;
