@@ -1,0 +1,116 @@
+#include "router.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <random>
+#include <sstream>
+
+#include "sys/run_tool.h"
+
+namespace netserv::test {
+namespace {
+
+void must(bool ok, const std::string& what) {
+  if (ok) return;
+  std::fprintf(stderr, "router: %s\n", what.c_str());
+  std::abort();
+}
+
+}  // namespace
+
+Router::Router() {
+  char number[16];
+  std::snprintf(number, sizeof number, "nsf%06x", std::random_device{}() & 0xffffffu);
+  name_ = number;
+  folder_ = "/tmp/" + name_;
+  must(::mkdir(folder_.c_str(), 0700) == 0 && ::mkdir((folder_ + "/rings").c_str(), 0700) == 0, "mkdir " + folder_);
+  must(::mount("tmpfs", (folder_ + "/rings").c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64m") == 0,
+       "tmpfs");
+  for (const char* part : {"c", "r", "s"}) ip("netns add " + name_ + part);
+  for (const char* part : {"c", "s"}) {
+    std::string end = name_ + part, router = name_ + "r";
+    std::string net = part[0] == 'c' ? "1" : "2", host = part[0] == 'c' ? "1" : "2", gateway = part[0] == 'c' ? "2" : "1";
+    ip("-n " + end + " link add eth0 type veth peer name to_" + part + " netns " + router);
+    ip("-n " + end + " addr add 10.0." + net + "." + host + "/24 dev eth0");
+    ip("-n " + end + " addr add 2001:db8:" + net + "::" + host + "/64 dev eth0 nodad");
+    ip("-n " + router + " addr add 10.0." + net + "." + gateway + "/24 dev to_" + part);
+    ip("-n " + router + " addr add 2001:db8:" + net + "::" + gateway + "/64 dev to_" + part + " nodad");
+    ip("-n " + end + " link set eth0 up");
+    ip("-n " + end + " link set lo up");
+    ip("-n " + router + " link set to_" + part + " up");
+    ip("-n " + end + " route add default via 10.0." + net + "." + gateway);
+    ip("-n " + end + " -6 route add default via 2001:db8:" + net + "::" + gateway);
+  }
+  ip("-n " + name_ + "r link set lo up");
+  run("sysctl", {"-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"});
+}
+
+Router::~Router() {
+  for (const char* part : {"c", "r", "s"}) (void)sys::run_tool("ip", {"netns", "del", name_ + part});
+  ::umount2((folder_ + "/rings").c_str(), MNT_DETACH);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+void Router::ip(const std::string& arguments) {
+  std::istringstream words(arguments);
+  std::vector<std::string> list;
+  for (std::string word; words >> word;) list.push_back(word);
+  auto result = sys::run_tool("ip", list);
+  must(result && result->ok(), "ip " + arguments + ": " + (result ? result->err : result.error().message()));
+}
+
+std::string Router::run(const std::string& tool, const std::vector<std::string>& arguments, const std::string& input) {
+  std::vector<std::string> all{"--net=/run/netns/" + name_ + "r", tool};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  auto result = sys::run_tool("nsenter", all, input);
+  must(result && result->ok(), tool + ": " + (result ? result->err : result.error().message()));
+  return result->out;
+}
+
+pid_t Router::start(const std::vector<std::string>& command) {
+  std::vector<std::string> all{"nsenter", "--net=/run/netns/" + name_ + "r"};
+  all.insert(all.end(), command.begin(), command.end());
+  std::vector<char*> argv;
+  for (std::string& word : all) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  must(::posix_spawn(&pid, "/usr/bin/nsenter", nullptr, nullptr, argv.data(), environ) == 0, "nsenter");
+  return pid;
+}
+
+sys::UniqueFd Router::udp(const std::string& space, int family, std::uint16_t port, bool client) {
+  sys::UniqueFd here(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  sys::UniqueFd there(::open(("/run/netns/" + space).c_str(), O_RDONLY | O_CLOEXEC));
+  must(::setns(there.get(), CLONE_NEWNET) == 0, "setns");
+  sys::UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  must(::setns(here.get(), CLONE_NEWNET) == 0, "setns back");
+  sockaddr_storage address{};
+  if (family == AF_INET) {
+    auto& a = reinterpret_cast<sockaddr_in&>(address);
+    a.sin_family = AF_INET;
+    a.sin_port = htons(port);
+    ::inet_pton(AF_INET, client ? kClient : kServer, &a.sin_addr);
+  } else {
+    auto& a = reinterpret_cast<sockaddr_in6&>(address);
+    a.sin6_family = AF_INET6;
+    a.sin6_port = htons(port);
+    ::inet_pton(AF_INET6, client ? kClient6 : kServer6, &a.sin6_addr);
+  }
+  must(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address),
+              family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)) == 0, "bind");
+  timeval patience{60, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return fd;
+}
+
+}  // namespace netserv::test

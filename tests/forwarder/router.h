@@ -1,0 +1,37 @@
+// A client, a router and a server in network namespaces of their own, joined by veth pairs; the forwarder runs in
+// the router's. Random names; everything is torn down with the object. Needs root.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "sys/fd.h"
+
+namespace netserv::test {
+
+class Router {
+ public:
+  static constexpr const char* kClient = "10.0.1.1";
+  static constexpr const char* kServer = "10.0.2.2";
+  static constexpr const char* kClient6 = "2001:db8:1::1";
+  static constexpr const char* kServer6 = "2001:db8:2::2";
+
+  Router();
+  ~Router();
+  // A socket in the client's or server's namespace, bound to its address (either IP version), with a receive
+  // timeout of a minute.
+  sys::UniqueFd client_udp(int family, std::uint16_t port) { return udp(name_ + "c", family, port, true); }
+  sys::UniqueFd server_udp(int family, std::uint16_t port) { return udp(name_ + "s", family, port, false); }
+  // A tool run in the router's namespace; its standard output.
+  std::string run(const std::string& tool, const std::vector<std::string>& arguments, const std::string& input = {});
+  // A program started in the router's namespace; the caller ends and reaps it.
+  pid_t start(const std::vector<std::string>& command);
+  const std::string& folder() const { return folder_; }
+
+ private:
+  void ip(const std::string& arguments);
+  sys::UniqueFd udp(const std::string& space, int family, std::uint16_t port, bool client);
+  std::string name_, folder_;
+};
+
+}  // namespace netserv::test
