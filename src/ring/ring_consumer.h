@@ -24,6 +24,7 @@ class RingConsumer {
                                                       sys::UniqueFd forwarder_event);
 
   int file_fd() const { return file_.get(); }        // the window: kWindowOffset, NETSERV_WINDOW_BYTES
+  std::span<std::byte> window() { return {map_->window_slot(0), NETSERV_WINDOW_BYTES}; }
   int wake_fd() const { return container_event_.get(); }
 
   // The next packets, copied descriptors, up to out.size(); offset + length lies within the slot.
