@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lab"))
 
-from netserv_lab import probe, supervise, topology  # noqa: E402
+from netserv_lab import cgroups, probe, supervise, topology  # noqa: E402
 from netserv_lab.network import Network  # noqa: E402
 from netserv_lab.waiting import until  # noqa: E402
 
@@ -55,13 +55,11 @@ class Endings(unittest.TestCase):
     def end(self, act):
         run = supervise.new_run_name()
         folder = supervise.RUNS / run
-        group = Path("/sys/fs/cgroup/memory" if Path("/sys/fs/cgroup/memory").exists() else "/sys/fs/cgroup") / f"lab-{run}-x"
         read, write = os.pipe()
 
         def play(inside):
             network = Network(topology.find("edge"), inside)
             network["client"].start("sleeper", "sleep", "1000")
-            group.mkdir()
             os.write(write, b"up")
             signal.pause()
             return 0
@@ -74,11 +72,12 @@ class Endings(unittest.TestCase):
         self.assertEqual(os.read(read, 2), b"up")
         init = int((folder / "pid").read_text().split()[1])
         namespace = os.readlink(f"/proc/{init}/ns/pid")
+        self.assertTrue(cgroups.groups_of(run))
         act(outer, init)
         os.waitpid(outer, 0)
         until(lambda: not self.processes_in(namespace), "its processes end")
         until(lambda: not folder.exists(), "its folder goes")
-        self.assertFalse(group.exists(), "a control group stayed")
+        self.assertEqual(cgroups.groups_of(run), [], "no control group stays")
 
     @staticmethod
     def processes_in(namespace):

@@ -122,7 +122,7 @@ def _up(chosen):
             if not chosen.no_nodes:
                 for node in lab.nodes.values():
                     node.start()
-                    print(f"  node {node.name}: socket {node.socket}, metrics http://{node.metrics_address}/metrics")
+                    print(f"  node {node.name}: sockets {node.ncm_socket} {node.admin_socket}, metrics http://{node.metrics_address}/metrics")
             print(f"lab {folder.name} is up: {', '.join(plan.hosts)}")
             print(f"  netserv lab shell HOST [COMMAND...]; netserv lab down {folder.name}; or Ctrl-C here", flush=True)
             signal.pause()

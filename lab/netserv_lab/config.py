@@ -1,18 +1,33 @@
-"""The configuration of a lab node: packaging/netservd.example.toml says what each key means."""
+"""The configuration of a lab node; packaging/netservd.example.toml says what each key means."""
+
+import json
+
+# The lab's own addresses, which a real node would not fetch from.
+RANGES = ["10.0.0.0/8", "fd00::/8"]
 
 
 def text(node):
-    lines = [
-        "[node]",
-        f'name = "{node.name}"',
-        f'addresses = [{", ".join(quoted(a) for a in addresses(node))}]',
+    tables = [
+        ("[node]", {
+            "address": node.host.address(),
+            "state_folder": str(node.state_folder),
+            "run_folder": str(node.run_folder),
+            "cache_folder": str(node.cache_folder),
+            "management": [str(a.ip) for end in node.host.spec.ends for a in end.addresses],
+        }),
+        ("[containers]", {"pool4": "100.64.0.0/24", "pool6": "fd64::/112", "idle_seconds": 2}),
+        ("[helpers]", {"fetch_seconds": 5, "private_ranges": RANGES}),
+        ("[metrics]", {"listen": node.metrics_address}),
+        ("[log]", {"level": "debug"}),
     ]
-    return "\n".join(lines) + "\n"
-
-
-def quoted(value):
-    return f'"{value}"'
-
-
-def addresses(node):
-    return [str(a.ip) for end in node.host.spec.ends for a in end.addresses]
+    for publisher in node.publishers:
+        tables.append(("[[publisher]]", {
+            "name": publisher.name,
+            "key": publisher.public_key,
+            "destinations": RANGES,
+            "blocks": ["packet/1", "timer/1", "log/1", "properties/1", "counters/1", "udp/1"],
+            "egress": RANGES,
+            "emit_packets_per_second": 100000,
+        }))
+    return "\n".join(f"{header}\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items())
+                     for header, keys in tables)

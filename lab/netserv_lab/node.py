@@ -35,7 +35,8 @@ class Node:
         self.cache_folder = folder / "cache"
         for path in (self.run_folder, self.state_folder, self.cache_folder):
             path.mkdir(parents=True)
-        self.socket = self.run_folder / "netservd.sock"
+        self.ncm_socket = self.run_folder / "ncm.sock"
+        self.admin_socket = self.run_folder / "admin.sock"
         self.forwarder_socket = self.run_folder / "forwarder.sock"
         self.config = folder / "netservd.toml"
         self.metrics_address = "127.0.0.1:9470"
@@ -59,7 +60,7 @@ class Node:
 
     def start_netservd(self):
         self.netservd = self.host.start("netservd", self.build.program("netservd"), "--config", self.config)
-        self._wait_for_socket(self.netservd, self.socket, socket.SOCK_STREAM)
+        self._wait_for_socket(self.netservd, self.ncm_socket, socket.SOCK_STREAM)
 
     def _wait_for_socket(self, process, path, kind):
         def listens():
@@ -95,6 +96,22 @@ class Node:
         except json.JSONDecodeError:
             raise Expected(f"netserv {' '.join(map(str, arguments))} --json printed no JSON: {done.stdout!r}") from None
 
+    def answer(self, *arguments, **more):
+        """A publisher's command; the node's answer: code, state, object, text."""
+        return self.json(*arguments, **more)
+
+    def ncm(self, text):
+        """Sends raw NCM text to netservd's socket and closes the sending side; returns all that comes back."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(30)
+            s.connect(str(self.ncm_socket))
+            s.sendall(text if isinstance(text, bytes) else text.encode())
+            s.shutdown(socket.SHUT_WR)
+            parts = []
+            while part := s.recv(65536):
+                parts.append(part)
+        return b"".join(parts).decode()
+
     def status(self):
         return self.json("node", "status")
 
@@ -117,6 +134,10 @@ class Node:
     def containers(self):
         answer = self.json("node", "containers")
         return answer.get("containers", answer) if isinstance(answer, dict) else answer
+
+    def counters(self):
+        """The forwarder's packet counters since its start (src/forward/counters.h)."""
+        return self.status()["forwarder"]["counters"]
 
     def metrics(self):
         """Prometheus metrics: {name{labels}: value}."""

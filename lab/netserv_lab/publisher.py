@@ -56,3 +56,20 @@ class Publisher:
     def wait_for_notification(self, **wanted):
         until(lambda: any(all(n.get(k) == v for k, v in wanted.items()) for n in self.posted()),
               lambda: f"a notification with {wanted}; there were {self.posted()}")
+
+    def setup(self, node, module_id, file, *, url=None, wait=True, check=True, **headers):
+        """`netserv setup` for a module on our web server; keyword arguments are headers (filter_port=5060).
+        Returns the node's answer as the command's JSON."""
+        options = []
+        for name, value in headers.items():
+            options += [f"--{name.replace('_', '-')}", str(value)]
+        if not wait:
+            options.append("--no-wait")
+        return node.answer("setup", module_id, "--user", self.name, "--key", self.key, "--url", url or self.url(file),
+                           *([] if "digest" in headers else ["--file", self.files / file]), *options, host=self.host, check=check)
+
+    def remove(self, node, module_id, check=True):
+        return node.answer("remove", module_id, "--user", self.name, "--key", self.key, host=self.host, check=check)
+
+    def probe(self, node, module_id, check=True):
+        return node.answer("probe", "module", module_id, "--user", self.name, "--key", self.key, host=self.host, check=check)

@@ -16,11 +16,10 @@ import secrets
 import shutil
 import signal
 import sys
-import time
 import warnings
 from pathlib import Path
 
-from . import kernel
+from . import cgroups, kernel
 
 RUNS = Path("/run/netserv-lab")
 
@@ -94,6 +93,7 @@ def _init(function, folder, outer):
     if not os.path.exists(f"/proc/{outer}"):
         return 1
     os.setsid()
+    cgroups.join(folder.name)
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
@@ -129,37 +129,6 @@ def _watch(alive_read, alive_write, folder):
         signal.signal(number, signal.SIG_IGN)
     os.close(alive_write)
     os.read(alive_read, 1)  # until the last process that holds the other end is gone
-    remove_control_groups(folder.name)
+    cgroups.remove(folder.name)
     shutil.rmtree(folder, ignore_errors=True)
     return 0
-
-
-def remove_control_groups(run):
-    """Removes the groups that a run's containers left, in every hierarchy: folders with the run's name in theirs."""
-    deadline = time.monotonic() + 5
-    while True:
-        left = [p for p in _groups_of(run) if not _remove_tree(p)]
-        if not left or time.monotonic() > deadline:
-            return left
-        time.sleep(0.02)
-
-
-def _groups_of(run):
-    found = []
-    for parent, folders, _ in os.walk("/sys/fs/cgroup"):
-        for name in list(folders):
-            if run in name:
-                found.append(Path(parent) / name)
-                folders.remove(name)
-    return found
-
-
-def _remove_tree(group):
-    for parent, _, _ in os.walk(group, topdown=False):
-        try:
-            os.rmdir(parent)
-        except FileNotFoundError:
-            pass
-        except OSError:
-            return False
-    return True

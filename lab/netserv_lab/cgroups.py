@@ -1,0 +1,84 @@
+"""A control group of the run's own in every hierarchy, so that what its containers make lies below it and goes with it.
+
+liblxc puts a container's groups below those of the process that starts it. In cgroup v2 a group with limits on its
+children may hold no process itself: there the lab sits in a leaf called init.scope, a name that liblxc looks through.
+"""
+
+import os
+import time
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+WANTED = ("cpu", "memory", "pids")
+
+
+def group_name(run):
+    return f"netserv-lab-{run}"
+
+
+def join(run):
+    """Moves the calling process into its run's groups."""
+    if (ROOT / "cgroup.controllers").exists():
+        _join_unified(ROOT / group_name(run))
+        return
+    for hierarchy, path in _own_v1_groups():
+        group = ROOT / hierarchy / path.lstrip("/") / group_name(run)
+        if not group.parent.exists():
+            continue
+        group.mkdir(exist_ok=True)
+        for inherited in ("cpuset.cpus", "cpuset.mems"):
+            if (group / inherited).exists():
+                (group / inherited).write_text((group.parent / inherited).read_text())
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _own_v1_groups():
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers:
+            yield controllers.removeprefix("name="), path
+        elif (ROOT / "unified").exists():
+            yield "unified", path
+
+
+def _join_unified(group):
+    leaf = group / "init.scope"
+    leaf.mkdir(parents=True, exist_ok=True)
+    for parent in (ROOT, group):
+        for controller in WANTED:
+            try:
+                (parent / "cgroup.subtree_control").write_text(f"+{controller}")
+            except OSError:
+                pass  # the probe says which controllers are missing
+    (leaf / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def remove(run):
+    """Removes the run's groups once the last of its processes is gone. What could not be removed is returned."""
+    deadline = time.monotonic() + 5
+    while True:
+        left = [p for p in groups_of(run) if not _remove_tree(p)]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.02)
+
+
+def groups_of(run):
+    found = []
+    for parent, folders, _ in os.walk(ROOT):
+        for name in list(folders):
+            if name == group_name(run):
+                found.append(Path(parent) / name)
+                folders.remove(name)
+    return found
+
+
+def _remove_tree(group):
+    for parent, _, _ in os.walk(group, topdown=False):
+        try:
+            os.rmdir(parent)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return False
+    return True

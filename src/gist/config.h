@@ -1,0 +1,71 @@
+// What an operator may choose, as a value. Defaults are RFC 5971's where it names one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "wire/gist/nli.h"
+
+namespace netserv::gist {
+
+// When a Responding node makes state (6.3).
+enum class ResponderPolicy : std::uint8_t {
+  kImmediate,     // case 1: at the Query
+  kAwaitConfirm,  // case 2: at the Query, to be confirmed; delayed when too many are unconfirmed
+  kDelayed,       // case 3: at the Confirm
+};
+
+// The IP source of downstream Queries (5.8.1.2).
+enum class QuerySource : std::uint8_t {
+  kFlowFirst,   // the flow's, then the node's own on every other retransmission
+  kSignalling,  // always the node's own: ICMP errors come back, so the last node is known in one round trip
+};
+
+struct Config {
+  Bytes peer_identity;  // unique, the same on all interfaces; at most 255 bytes
+  std::uint16_t udp_port = 270;
+  std::uint16_t tcp_port = 0;  // where plain associations are accepted; 0: none
+  std::uint16_t tls_port = 0;  // TLS associations; 0: none
+  bool use_tcp = true;         // as the querying side
+  bool use_tls = false;
+
+  std::uint8_t hops = 64;    // GIST hop count when the application names none
+  std::uint8_t ip_ttl = 64;  // of D-mode packets; upstream Queries have 255
+  QuerySource query_source = QuerySource::kFlowFirst;
+  ResponderPolicy responder_policy = ResponderPolicy::kAwaitConfirm;
+  bool accept_stateless_data = true;
+  bool send_invalid_cookie_errors = false;  // debugging only: makes the node a source of backscatter (8.5)
+  std::uint8_t min_destination_prefix_v4 = 32;  // less is "MRI Too Wild" when a Query is passed on
+  std::uint8_t min_destination_prefix_v6 = 128;
+
+  Milliseconds validity{30000};
+  Milliseconds hold_time{30000};
+  Duration t1 = std::chrono::milliseconds(500);
+  Duration t2 = std::chrono::seconds(32);  // 64 * T1
+  unsigned max_queries = 7;                // in one handshake; with T1 that is 63.5 s, sooner by a message's timeout
+  unsigned max_responses = 7;
+  Duration inactivity = std::chrono::seconds(90);  // Inactive_QNode until SetStateLifetime says otherwise
+  Duration connect_timeout = std::chrono::seconds(10);
+  Duration answer_timeout = std::chrono::seconds(2);  // for the application to answer a Query
+  Duration cookie_secret_lifetime = std::chrono::seconds(60);
+  Duration stack_contents_lifetime = std::chrono::seconds(30);
+
+  // One token bucket for all D-mode messages made here (5.3.3), one for intercepted packets (5.3.2.3); a second.
+  double send_rate = 5000;
+  double send_burst = 500;
+  std::size_t send_queue = 10000;
+  double intercept_rate = 50000;
+  double intercept_burst = 5000;
+
+  std::size_t max_routing_states = 200000;
+  std::size_t max_unconfirmed = 4096;  // beyond it state is delayed; the oldest goes first
+  std::size_t max_pending_queries = 1024;
+  std::size_t max_stored_messages = 16;  // for one flow, while its handshake runs
+  std::size_t max_associations = 4096;
+  std::size_t max_association_queue = 1024;
+  std::size_t max_peers = 65536;  // SII-handles kept
+};
+
+}  // namespace netserv::gist

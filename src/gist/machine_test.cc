@@ -1,0 +1,52 @@
+// Every state times every event, against golden files in docs/gist/, and the same as graphs for the docs.
+// NETSERV_REGENERATE=1 writes the files anew.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "gist/association_sm.h"
+#include "gist/node_sm.h"
+#include "gist/querying_sm.h"
+#include "gist/responding_sm.h"
+
+namespace netserv::gist {
+namespace {
+
+void expect_golden(const std::string& name, const std::string& text) {
+  const std::string path = std::string(NETSERV_SOURCE_DIR) + "/docs/gist/" + name;
+  if (std::getenv("NETSERV_REGENERATE")) {
+    std::ofstream(path) << text;
+    return;
+  }
+  std::ifstream file(path);
+  ASSERT_TRUE(file) << path;
+  std::ostringstream golden;
+  golden << file.rdbuf();
+  EXPECT_EQ(text, golden.str()) << "run with NETSERV_REGENERATE=1 if the change is meant";
+}
+
+template <class M>
+void expect_machine(const M& machine, const std::string& name) {
+  expect_golden(name + ".txt", print_table(machine, name));
+  expect_golden(name + ".dot", print_dot(machine, name));
+}
+
+TEST(GistMachines, Querying) { expect_machine(kQueryingMachine, "querying-sm"); }
+TEST(GistMachines, Responding) { expect_machine(kRespondingMachine, "responding-sm"); }
+TEST(GistMachines, Association) { expect_machine(kAssociationMachine, "association-sm"); }
+TEST(GistMachines, Node) { expect_machine(kNodeMachine, "node-sm"); }
+
+TEST(GistMachines, WhatNoRuleMentionsIsIgnored) {
+  // RFC5971: 6.2-5
+  const auto& step = kQueryingMachine.step(QueryingState::kEstablished, QueryingEvent::kNoResponse);
+  EXPECT_FALSE(step.handled);
+  EXPECT_EQ(step.next, QueryingState::kEstablished);
+  EXPECT_TRUE(step.actions.empty());
+  for (std::size_t e = 0; e < kQueryingMachine.kEvents; ++e)
+    EXPECT_FALSE(kQueryingMachine.step(QueryingState::kDead, static_cast<QueryingEvent>(e)).handled);
+}
+
+}  // namespace
+}  // namespace netserv::gist

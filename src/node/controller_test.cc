@@ -1,0 +1,399 @@
+// One behaviour of semantics.md a test.
+#include "node/controller.h"
+
+#include <gtest/gtest.h>
+
+#include "node/fake/bench.h"
+
+namespace netserv::node {
+namespace {
+
+using fake::Bench;
+using fake::kAlice;
+using fake::kBob;
+using std::chrono::seconds;
+
+bool is_load(const Action& action) {
+  auto* send = std::get_if<SendContainer>(&action);
+  return send && std::holds_alternative<ipc::LoadModule>(send->message);
+}
+
+class ControllerTest : public ::testing::Test {
+ protected:
+  void TearDown() override { EXPECT_TRUE(b.world.violations.empty()) << b.world.violations.front(); }
+  Bench b;
+};
+
+TEST_F(ControllerTest, InstallsAStageAtATimeAndPlacesFiltersLast) {
+  RequestId r = b.setup("Mon_1.0");
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kInstalling);
+  EXPECT_EQ(b.code(r), 101) << "not cached: answered at once";
+  EXPECT_TRUE(b.world.containers.empty()) << "nothing is touched before the object is there";
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+  EXPECT_EQ(b.filters(), 1u);
+  EXPECT_EQ(b.loaded(), 1u);
+}
+
+TEST_F(ControllerTest, ACachedModuleIsAnsweredActive) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.remove("Mon_1.0");
+  b.settle();
+  RequestId r = b.setup("Mon_1.0");
+  EXPECT_EQ(b.code(r), 0);
+  b.settle();
+  EXPECT_EQ(b.code(r), 201);
+}
+
+TEST_F(ControllerTest, AnAnswerThatTakesLongerThanASecondIsInstalling) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.remove("Mon_1.0");
+  b.settle();
+  b.pass(seconds(70));
+  RequestId r = b.setup("Mon_1.0");
+  b.world.inbox.clear();  // the container does not come
+  b.world.now.monotonic += seconds(1);
+  b.controller->handle(Tick{});
+  EXPECT_EQ(b.code(r), 101);
+}
+
+TEST_F(ControllerTest, RemoveTakesAwayFiltersThenTheModuleAndAnswersWhenItIsGone) {
+  b.setup("Mon_1.0");
+  b.settle();
+  RequestId r = b.remove("Mon_1.0");
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kStopping);
+  EXPECT_EQ(b.code(r), 0);
+  EXPECT_EQ(b.loaded(), 1u);
+  EXPECT_EQ(b.filters(), 0u);
+  b.settle();
+  EXPECT_EQ(b.code(r), 202);
+  EXPECT_EQ(b.loaded(), 0u);
+  EXPECT_TRUE(b.store.modules.empty());
+}
+
+TEST_F(ControllerTest, RemoveOfAnAbsentModuleIsSuccess) { EXPECT_EQ(b.code(b.remove("Mon_1.0")), 202); }
+
+TEST_F(ControllerTest, RemoveWithoutAVersionTakesAllOfThem) {
+  b.setup("Mon_1.0");
+  b.setup("Other_1.0");
+  b.settle();
+  b.setup("Mon_2.0");  // still INSTALLING: the old one serves
+  RequestId r = b.remove("Mon");
+  b.settle();
+  EXPECT_EQ(b.code(r), 202);
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kUninstalled);
+  EXPECT_EQ(b.state("Mon_2.0"), ModuleState::kUninstalled);
+  EXPECT_EQ(b.state("Other_1.0"), ModuleState::kActive);
+}
+
+TEST_F(ControllerTest, RemoveTouchesOnlyTheSignersOwn) {
+  b.setup("Mon_1.0", Bench::spec(), kAlice);
+  b.setup("Mon_1.0", Bench::spec(), kBob);
+  b.settle();
+  b.remove("Mon_1.0", kBob);
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0", kAlice), ModuleState::kActive);
+  EXPECT_EQ(b.state("Mon_1.0", kBob), ModuleState::kUninstalled);
+}
+
+TEST_F(ControllerTest, TtlRunsFromAcceptanceAndOnAcrossARestart) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.pass(seconds(200));
+  b.start();
+  b.pass(seconds(99));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+  b.pass(seconds(2));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kUninstalled);
+  EXPECT_EQ(b.filters(), 0u);
+}
+
+TEST_F(ControllerTest, ExpiryCancelsAnInstallation) {
+  b.setup("Mon_1.0");
+  b.world.inbox.clear();  // the fetch never ends
+  b.pass(seconds(301));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kUninstalled);
+  bool cancelled = false;
+  for (const Action& a : b.world.performed) cancelled |= std::holds_alternative<CancelWork>(a);
+  EXPECT_TRUE(cancelled);
+}
+
+TEST_F(ControllerTest, ARefreshPutsTheTtlBackAndReplacesFilters) {
+  b.setup("Mon_1.0");
+  b.pass(seconds(200));
+  RequestId r = b.setup("Mon_1.0", Bench::spec(5061));
+  EXPECT_EQ(b.code(r), 203);
+  b.pass(seconds(200));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+  ASSERT_EQ(b.filters(), 1u);
+  EXPECT_EQ(b.world.forwarder.begin()->second.filters[0].filter.destination_port, 5061);
+}
+
+TEST_F(ControllerTest, ARefreshWhoseFiltersAreRefusedKeepsTheOldOnes) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.world.forwarder_refuses = true;
+  b.setup("Mon_1.0", Bench::spec(5061));
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+  EXPECT_EQ(b.store.modules.begin()->second.spec.filters[0].destination_port, 5060);
+}
+
+TEST_F(ControllerTest, TheSameMessageAgainChangesNothing) {
+  node::Setup s = b.make_setup("Mon_1.0");
+  b.controller->handle(s);
+  b.pass(seconds(100));
+  WallTime expires = b.store.modules.begin()->second.expires;
+  s.request = RequestId(1000);
+  b.controller->handle(s);
+  EXPECT_EQ(b.code(s.request), 204);
+  EXPECT_EQ(b.store.modules.begin()->second.expires, expires);
+  b.remove("Mon_1.0");
+  b.settle();
+  s.request = RequestId(1001);
+  b.controller->handle(s);
+  EXPECT_EQ(b.code(s.request), 507);
+  b.setup("Mon_1.0");
+  b.settle();
+  s.request = RequestId(1002);
+  b.controller->handle(s);
+  EXPECT_EQ(b.code(s.request), 507) << "still an old message";
+}
+
+TEST_F(ControllerTest, AReplayedRemoveDoesNotRemoveANewInstallation) {
+  b.setup("Mon_1.0");
+  b.settle();
+  Remove r = b.make_remove("Mon_1.0");
+  b.controller->handle(r);
+  b.settle();
+  b.setup("Mon_1.0");
+  b.settle();
+  r.request = RequestId(1000);
+  b.controller->handle(r);
+  EXPECT_EQ(b.code(r.request), 204);
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+}
+
+TEST_F(ControllerTest, ANonceInAnotherMessageIsRefusedAlsoAfterARestart) {
+  node::Setup s = b.make_setup("Mon_1.0");
+  b.controller->handle(s);
+  b.settle();
+  b.start();
+  b.settle();
+  s.request = RequestId(1000);
+  s.stamp.fingerprint = "other";
+  b.controller->handle(s);
+  EXPECT_EQ(b.code(s.request), 506);
+}
+
+TEST_F(ControllerTest, AnotherDigestIsRefused) {
+  b.setup("Mon_1.0");
+  b.settle();
+  ModuleSpec other = Bench::spec();
+  other.digest = "d2";
+  EXPECT_EQ(b.code(b.setup("Mon_1.0", other)), 517);
+}
+
+TEST_F(ControllerTest, TwoIdenticalSetupsJoinADifferentOneIsBusy) {
+  b.setup("Mon_1.0");
+  RequestId same = b.setup("Mon_1.0");
+  RequestId different = b.setup("Mon_1.0", Bench::spec(5061));
+  EXPECT_EQ(b.code(different), 400);
+  b.settle();
+  EXPECT_EQ(b.code(same), 201);
+  int fetches = 0;
+  for (const Action& a : b.world.performed) fetches += std::holds_alternative<Fetch>(a);
+  EXPECT_EQ(fetches, 1);
+}
+
+TEST_F(ControllerTest, ANewVersionReplacesTheOldOneOnlyOnceItIsActive) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.setup("Mon_2.0");
+  while (b.state("Mon_2.0") != ModuleState::kActive) {
+    EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+    EXPECT_EQ(b.filters(), 1u) << "packets visit one version";
+    ASSERT_TRUE(b.deliver());
+  }
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kUninstalled);
+  EXPECT_EQ(b.loaded(), 1u);
+}
+
+TEST_F(ControllerTest, ANewVersionThatDoesNotStartLeavesTheOldOne) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.world.bad_objects = {"Mon_2.0.so"};
+  b.setup("Mon_2.0");
+  b.settle();
+  EXPECT_EQ(b.state("Mon_2.0"), ModuleState::kFailed);
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+  EXPECT_EQ(b.filters(), 1u);
+}
+
+TEST_F(ControllerTest, AFailedFetchSaysWhyAndASetupTriesAgain) {
+  b.world.bad_urls = {"http://publisher/module.wasm"};
+  b.setup("Mon_1.0");
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kFailed);
+  EXPECT_EQ(b.controller->state().modules.begin()->second.record.failure->code, 403);
+  EXPECT_TRUE(b.world.containers.empty());
+  b.world.bad_urls.clear();
+  b.setup("Mon_1.0");
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+}
+
+TEST_F(ControllerTest, TheContainerStopsAMinuteAfterItsLastModule) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.remove("Mon_1.0");
+  b.settle();
+  b.pass(seconds(59));
+  EXPECT_EQ(b.world.containers.size(), 1u);
+  b.pass(seconds(2));
+  EXPECT_TRUE(b.world.containers.empty());
+  EXPECT_TRUE(b.world.forwarder.empty());
+  EXPECT_TRUE(b.store.containers.empty());
+  b.setup("Mon_1.0");
+  b.settle();
+  EXPECT_EQ(b.world.containers.begin()->first, ContainerId(2)) << "numbers are never used again";
+}
+
+TEST_F(ControllerTest, ADeadContainerIsStartedAgainWithBackOff) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.world.kill_container(ContainerId(1));
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kResolved);
+  EXPECT_EQ(b.filters(), 0u) << "packets pass by meanwhile";
+  b.pass(seconds(1));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+  EXPECT_EQ(b.filters(), 1u);
+}
+
+TEST_F(ControllerTest, FailClosedFiltersStayWhileTheContainerIsAway) {
+  ModuleSpec closed = Bench::spec();
+  closed.options.fail_closed = true;
+  b.setup("Mon_1.0", closed);
+  b.settle();
+  b.world.kill_container(ContainerId(1));
+  b.settle();
+  EXPECT_EQ(b.filters(), 1u);
+  b.pass(seconds(1));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+}
+
+TEST_F(ControllerTest, AContainerThatNeverStartsFailsItsModule) {
+  b.world.containers_start = false;
+  b.setup("Mon_1.0");
+  b.pass(seconds(30));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kFailed);
+  EXPECT_EQ(b.controller->state().modules.begin()->second.record.failure->code, 405);
+}
+
+TEST_F(ControllerTest, ANewForwarderGetsEverythingAgainAndNoModuleIsRestarted) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.world.performed.clear();
+  b.world.restart_forwarder();
+  b.settle();
+  EXPECT_EQ(b.filters(), 1u);
+  EXPECT_NE(b.world.forwarder.begin()->second.attached, 0u);
+  for (const Action& a : b.world.performed)
+    EXPECT_FALSE(is_load(a));
+}
+
+TEST_F(ControllerTest, ARestartedControllerAdoptsWhatRuns) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.world.performed.clear();
+  b.world.cache.clear();  // not even the cache is needed
+  b.start();
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+  for (const Action& a : b.world.performed) {
+    EXPECT_FALSE(is_load(a));
+    auto* s = std::get_if<SendForwarder>(&a);
+    auto* f = s ? std::get_if<ipc::SetFilters>(&s->message) : nullptr;
+    EXPECT_TRUE(!f || f->filters.size() == 1) << "no gap";
+  }
+}
+
+TEST_F(ControllerTest, DrainAndDisableOutlastARestart) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.controller->handle(Drain{RequestId(900), true});
+  b.controller->handle(Enable{RequestId(901), kAlice, false});
+  b.settle();
+  EXPECT_EQ(b.code(RequestId(900)), 200);
+  EXPECT_EQ(b.filters(), 0u);
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kResolved);
+  EXPECT_TRUE(b.world.containers.empty());
+  EXPECT_EQ(b.code(b.setup("Mon_1.0")), 501);
+  EXPECT_EQ(b.code(b.setup("X_1", Bench::spec(), kBob)), 401);
+  b.world.draining = false;
+  b.start();
+  b.settle();
+  EXPECT_TRUE(b.world.draining);
+  EXPECT_EQ(b.loaded(), 0u);
+  b.controller->handle(Enable{RequestId(902), kAlice, true});
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+}
+
+TEST_F(ControllerTest, AFullDiskRefusesASetupAndLeavesNothing) {
+  b.store.full = true;
+  RequestId r = b.setup("Mon_1.0");
+  EXPECT_EQ(b.code(r), 402);
+  b.settle();
+  EXPECT_TRUE(b.controller->state().modules.empty());
+  EXPECT_TRUE(b.world.containers.empty());
+}
+
+TEST_F(ControllerTest, AReloadThatDropsAPublisherRemovesItsModules) {
+  b.setup("Mon_1.0");
+  b.settle();
+  Settings s = Bench::settings();
+  s.publishers.erase(kAlice);
+  b.controller->handle(Reloaded{s});
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kUninstalled);
+  EXPECT_EQ(b.filters(), 0u);
+}
+
+TEST_F(ControllerTest, AManifestThatAsksForTooMuchFails) {
+  node::Setup s = b.make_setup("Mon_1.0");
+  s.cached = Artifact{};
+  s.cached->blocks = {"log/1"};  // the node has it, alice may not use it
+  b.controller->handle(s);
+  EXPECT_EQ(b.code(s.request), 513);
+  EXPECT_TRUE(b.world.containers.empty());
+}
+
+TEST_F(ControllerTest, AModuleThatTrapsTooOftenFailsAndLosesItsFilters) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.controller->handle(ContainerSaid{ContainerId(1), ipc::ModuleTrapped{ModuleId("Mon_1.0"), "unreachable", 100}});
+  b.controller->handle(ContainerSaid{ContainerId(1), ipc::ModuleFailed{ModuleId("Mon_1.0"), "trapped 5 times"}});
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kFailed);
+  EXPECT_EQ(b.filters(), 0u);
+  EXPECT_EQ(b.loaded(), 0u);
+}
+
+TEST_F(ControllerTest, AStalledContainerIsRestarted) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.controller->handle(ForwarderSaid{ipc::ContainerStalled{ContainerId(1), 5}});
+  b.pass(seconds(7));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+  int starts = 0;
+  for (const Action& a : b.world.performed) starts += std::holds_alternative<StartContainer>(a);
+  EXPECT_EQ(starts, 2);
+}
+
+}  // namespace
+}  // namespace netserv::node

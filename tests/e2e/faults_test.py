@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+"""Processes killed under 20,000 packets a second: traffic goes on, and every packet is accounted for.
+
+No test here measures time: it asserts that one thing happens before another, and that the books balance.
+"""
+
+import os
+import signal
+import unittest
+
+import support
+from netserv_lab.waiting import until
+from support import NETMONITOR, fates, in_lab, load_through_netmonitor, processed_by_modules
+
+
+class UnderTraffic(unittest.TestCase):
+    def books_balance(self, node, source, sink):
+        """Stops the load, and compares what was sent with what arrived and what the forwarder says of the rest."""
+        sent = source.stop()
+        until(lambda: fates(node)[0] == sum(fates(node)[1].values()),
+              lambda: f"every packet in has a fate: {fates(node)}")
+        incoming, by = fates(node)
+        lost = by["lost"] + by["dropped"]
+        until(lambda: sink.distinct >= sent - lost, lambda: f"sent {sent}, arrived {sink.counts()}, fates {by}")
+        self.assertEqual(sink.distinct, sent - lost, f"sent {sent}, fates {by}")
+        self.assertEqual(sink.counts()["duplicates"], 0)
+        return by
+
+    @in_lab()
+    def test_container_killed(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        (victim,) = node.container_processes()
+        os.kill(victim, signal.SIGKILL)
+        # The order that counts: packets arrive at the far end again while no container is there.
+        sink.wait_for_more(1000)
+        resumed_first = not node.container_processes() or processed_since_restart(node) == 0
+        self.assertTrue(resumed_first, "forwarding resumes before the container is back")
+        node.wait_for_state(NETMONITOR, "ACTIVE")
+        processed = processed_by_modules(node)
+        until(lambda: processed_by_modules(node) > processed + 1000, "the new container works")
+        self.assertEqual(len(node.container_processes()), 1)
+        by = self.books_balance(node, source, sink)
+        self.assertGreater(by["passed by"], 0)
+
+    @in_lab()
+    def test_forwarder_killed(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        containers = node.container_processes()
+        node.forwarder.kill(signal.SIGKILL)
+        sink.wait_for_more(2000)  # queue-bypass: the kernel forwards
+        node.start_forwarder()
+        until(lambda: processed_by_modules(node) > 1000, "the new forwarder hands packets to the old container")
+        self.assertEqual(node.container_processes(), containers, "no container was restarted")
+        sink.wait_for_more(1000)
+        source.stop()
+
+    @in_lab()
+    def test_netservd_killed(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        containers = node.container_processes()
+        before = node.module(NETMONITOR)
+        node.netservd.kill(signal.SIGKILL)
+        sink.wait_for_more(2000)
+        node.start_netservd()
+        node.wait_for_state(NETMONITOR, "ACTIVE")
+        after = node.module(NETMONITOR)
+        self.assertLessEqual(after["ttl"], before["ttl"], "the ttl runs on")
+        self.assertEqual(node.container_processes(), containers, "the container was adopted, not restarted")
+        processed = processed_by_modules(node)
+        until(lambda: processed_by_modules(node) > processed + 1000, "the module still works")
+        self.assertEqual(self.books_balance(node, source, sink)["lost"], 0)
+
+    @in_lab()
+    def test_drain_under_traffic_and_across_a_restart(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        node.command("node", "drain")
+        self.nothing_processed(node, sink)
+        node.netservd.stop()
+        node.start_netservd()
+        self.assertTrue(node.status()["draining"])
+        self.nothing_processed(node, sink)
+        node.command("node", "drain", "--off")
+        processed = processed_by_modules(node)
+        until(lambda: processed_by_modules(node) > processed + 1000, "modules work again")
+        self.books_balance(node, source, sink)
+
+    @in_lab()
+    def test_disable_under_traffic_and_across_a_restart(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        node.command("node", "disable", "alice")
+        self.nothing_processed(node, sink)
+        for process, start in ((node.netservd, node.start_netservd), (node.forwarder, node.start_forwarder)):
+            process.stop()
+            start()
+        self.nothing_processed(node, sink)
+        node.command("node", "enable", "alice")
+        processed = processed_by_modules(node)
+        until(lambda: processed_by_modules(node) > processed + 1000, "her modules work again")
+        source.stop()
+
+    def nothing_processed(self, node, sink):
+        sink.wait_for_more(500)  # what was under way when the switch was thrown
+        processed = processed_by_modules(node)
+        sink.wait_for_more(2000)
+        self.assertEqual(processed_by_modules(node), processed)
+
+
+def processed_since_restart(node):
+    return sum(c.get("packets", 0) for c in node.containers())
+
+
+if __name__ == "__main__":
+    support.main()

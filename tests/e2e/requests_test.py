@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+"""Requests that a node must refuse, each by a clear answer that names what is wrong, with nothing left behind."""
+
+import time
+import unittest
+
+import support
+from netserv_lab.wasm import with_manifest
+from netserv_lab.waiting import until
+from support import KEEPALIVE, in_lab
+
+FILTERS = {"filter_port": 5060, "filter_proto": "udp"}
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, lab, code, contains="", module_id=KEEPALIVE, file="keepalive.wasm", fetches=0, **how):
+        """SETUP is refused, at once or once it was tried, with that code and a text that has `contains`."""
+        requests = len(lab.publisher.requests())
+        answer = lab.publisher.setup(lab.node, module_id, file, check=False, **{**FILTERS, **how})
+        self.assertEqual(answer["code"], code, answer)
+        self.assertIn(contains, f"{answer['object']} {answer['text']}")
+        if fetches is not None:
+            self.assertEqual(len(lab.publisher.requests()) - requests, fetches, "downloads")
+
+    @in_lab()
+    def test_text(self, lab):
+        lab.publisher.serve("keepalive")
+        for text, code in (
+            ("PLEASE x_1 NETSERV/0.1\n\n", 302),
+            ("SETUP x_1 NETSERV/9.9\n\n", 301),
+            ("hello\n\n", 300),
+            ("\n", 300),
+            ("PROBE * NETSERV/0.1\nprobe: node\ncolour: green\n\n", 303),
+            ("PROBE * NETSERV/0.1\nprobe: node\nprobe: node\n\n", 304),
+            ("PROBE * NETSERV/0.1\nprobe: everything\n\n", 306),
+            ("SETUP x_1 NETSERV/0.1\nurl: http://a/\nfilter-port: 99999\n\n", 306),
+            ("PROBE * NETSERV/0.1\nprobe: " + "x" * 100_000 + "\n\n", 307),
+        ):
+            answer = lab.node.ncm(text)
+            self.assertEqual(answer.split()[:3], ["NETSERV/0.1", str(code // 100), str(code)], (text[:60], answer[:200]))
+        # Cut off in the middle: no answer is owed, the next one is served.
+        lab.node.ncm("SETUP x_1 NETSER")
+        self.assertIn(" 200 ", lab.node.ncm("PROBE * NETSERV/0.1\nprobe: node\n\n").splitlines()[0])
+
+    @in_lab()
+    def test_authority(self, lab):
+        lab.publisher.serve("keepalive")
+        self.refused(lab, 510, "filter-dst", filter_dst="192.0.2.0/24")
+        self.refused(lab, 516, "dependencies", dependencies="teleport/7")
+        lab.publisher.name, name = "mallory", lab.publisher.name
+        self.refused(lab, 500, "user")
+        lab.publisher.name = name
+        other = lab.publisher.key.with_name("other.key")
+        lab.publisher.host.run(lab.build.program("netserv"), "key", "new", "--out", other)
+        lab.publisher.key, key = other, lab.publisher.key
+        self.refused(lab, 503, "signature")
+        lab.publisher.key = key
+        self.refused(lab, 504, "expires", expires=int(time.time()) - 60)
+        self.refused(lab, 505, "expires", expires=int(time.time()) + 7200)
+
+    @in_lab()
+    def test_downloads(self, lab):
+        lab.publisher.serve("keepalive")
+        url = lab.publisher.url
+        self.refused(lab, 403, "404", url=url("absent.wasm"), fetches=1)
+        self.refused(lab, 514, "url", url="http://127.0.0.1/keepalive.wasm")
+        self.refused(lab, 306, "url", url="gopher://10.3.0.2/keepalive.wasm")
+        self.refused(lab, 518, "digest", digest="0" * 64, fetches=1)
+        self.refused(lab, 519, url=url("endless"), fetches=None)
+        self.refused(lab, 404, url=url("slow/keepalive.wasm"), fetches=None)
+        self.assertEqual([m for m in lab.node.modules() if m["state"] == "ACTIVE"], [])
+        # After all that the node still works.
+        answer = lab.publisher.setup(lab.node, KEEPALIVE, "keepalive.wasm", **FILTERS)
+        self.assertEqual(answer["state"], "ACTIVE", answer)
+
+    @in_lab()
+    def test_modules(self, lab):
+        lab.publisher.serve("keepalive")
+        good = lab.build.module("keepalive").read_bytes()
+        lab.publisher.put("text.wasm", b"#!/bin/sh\necho hello\n")
+        lab.publisher.put("cut.wasm", good[:len(good) // 2])
+        lab.publisher.put("future.wasm", with_manifest(good, abi=99))
+        lab.publisher.put("greedy.wasm", with_manifest(good, blocks=["packet/1", "teleport/7"]))
+        self.refused(lab, 520, file="text.wasm", fetches=1)
+        self.refused(lab, 520, file="cut.wasm", fetches=1)
+        self.refused(lab, 521, "99", file="future.wasm", fetches=1)
+        self.refused(lab, 516, "teleport/7", file="greedy.wasm", fetches=1)
+        until(lambda: not lab.node.container_processes(), "no container runs")
+
+
+if __name__ == "__main__":
+    support.main()

@@ -1,0 +1,74 @@
+"""What the end-to-end tests share: each test method runs in a lab of its own, under the lab's supervisor."""
+
+import functools
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "lab"))
+
+from netserv_lab import probe, supervise, topology  # noqa: E402
+from netserv_lab.build import Build  # noqa: E402
+from netserv_lab.lab import Lab  # noqa: E402
+from netserv_lab.load import Sink, Source  # noqa: E402
+from netserv_lab.waiting import until  # noqa: E402
+
+KEEPALIVE, NETMONITOR = "NetServ.apps.KeepAlive_1.0.0", "NetServ.apps.NetMonitor_1.0.0"
+
+
+def in_lab(topology_name="edge", start=True, **lab_options):
+    """Decorator: test(self, lab) is called with a lab that is up, its nodes started, in processes of its own."""
+
+    def decorate(test):
+        @functools.wraps(test)
+        def wrapper(self):
+            def play(folder):
+                with Lab(topology.find(topology_name), folder, Build.find(), **lab_options) as lab:
+                    try:
+                        if start:
+                            for node in lab.nodes.values():
+                                node.start()
+                        test(self, lab)
+                    except BaseException:
+                        lab.print_logs()
+                        raise
+                return 0
+
+            self.assertEqual(supervise.supervised(play), 0, "see the trace above")
+
+        return wrapper
+
+    return decorate
+
+
+def load_through_netmonitor(lab, rate=20000, version=4):
+    """NetMonitor in the path of a UDP load from client to server; returns (source, sink)."""
+    sink = Sink(lab["server"], lab.build, version=version)
+    lab.publisher.serve("netmonitor")
+    lab.publisher.setup(lab.node, NETMONITOR, "netmonitor.wasm", filter_port=sink.port, filter_proto="udp",
+                        filter_dst=sink.address)
+    source = Source(lab["client"], lab.build, sink, rate=rate)
+    processed = processed_by_modules(lab.node)
+    until(lambda: processed_by_modules(lab.node) > processed + 1000, "NetMonitor sees packets")
+    return source, sink
+
+
+def processed_by_modules(node):
+    return sum(n for name, n in node.counters().items() if name.startswith("processed_"))
+
+
+def fates(node):
+    """The forwarder's packets by what became of them: every one that came in is in exactly one."""
+    counters = node.counters()
+    by = {"passed by": 0, "processed": 0, "lost": 0, "dropped": 0}
+    for name, n in counters.items():
+        for prefix, fate in (("passed_by_", "passed by"), ("processed_", "processed"), ("lost_", "lost"),
+                             ("dropped_", "dropped")):
+            if name.startswith(prefix):
+                by[fate] += n
+    return counters["packets_in"], by
+
+
+def main():
+    probe.skip_unless((*probe.NODE, "sipp"))
+    unittest.main(verbosity=2)
