@@ -1,0 +1,116 @@
+/* What the XDP program and the forwarder's xdp plane share: map keys and values, and the metadata that travels
+ * before a packet in the UMEM. Read by BPF C and by C++. */
+#ifndef NETSERV_PLANE_XDP_COMMON_H
+#define NETSERV_PLANE_XDP_COMMON_H
+
+#ifdef __cplusplus
+#include <cstdint>
+using __u8 = std::uint8_t;
+using __u16 = std::uint16_t;
+using __u32 = std::uint32_t;
+using __u64 = unsigned long long;
+#define NSX_ASSERT(expression) static_assert(expression, #expression)
+#else
+#define NSX_ASSERT(expression) _Static_assert(expression, #expression)
+#endif
+
+#define NSX_MAX_SHAPES 64
+#define NSX_MAX_FILTERS 65536
+#define NSX_MAX_SOCKETS 256 /* AF_XDP sockets: one for each interface and receive queue */
+#define NSX_SNAP_SMALL 64 /* copies up to this take a small record */
+#define NSX_SNAP_MAX 2048 /* longer ones are cut here */
+
+/* Which fields of a filter are set, and how long its prefixes are: the filters of one shape share one look-up. */
+struct nsx_shape {
+  __u8 family;       /* 4, 6; 0: end of the list */
+  __u8 has_protocol;
+  __u8 has_port;
+  __u8 source_length; /* prefix bits; 0: any */
+  __u8 destination_length;
+  __u8 reserved[3];
+};
+
+struct nsx_key {
+  __u32 shape; /* index into the shapes */
+  __u16 port;  /* destination port, network order; 0 unless the shape has it */
+  __u8 protocol;
+  __u8 reserved;
+  __u32 source[4]; /* network order, masked; an IPv4 address is in the first word */
+  __u32 destination[4];
+};
+NSX_ASSERT(sizeof(struct nsx_key) == 40);
+
+struct nsx_value {
+  __u32 in_path;       /* 1: some module wants these packets in its path */
+  __u32 observed;      /* 1: some module wants copies */
+  __u32 snap_length;   /* the most any observer asks for, bytes from the IP header on */
+  __u32 sample_one_in; /* the least any observer asks for; 1 = every packet */
+};
+NSX_ASSERT(sizeof(struct nsx_value) == 16);
+
+/* Map `state`, one element, mapped by the forwarder. */
+struct nsx_state {
+  __u64 heartbeat_ns;  /* CLOCK_MONOTONIC of the forwarder's last round */
+  __u64 heartbeat_limit_ns;
+  __u32 draining;
+  __u32 shape_count;
+};
+
+/* Map `ports`, by ifindex: an interface the plane works on. */
+struct nsx_port {
+  __u32 first_socket; /* slot of receive queue 0 in the socket map; queue n is first_socket + n */
+  __u32 queues;
+};
+
+/* Lies directly before the frame in XDP metadata. `egress` 0: the kernel must route it. */
+struct nsx_meta {
+  __u32 magic;
+  __u32 egress; /* ifindex the FIB names */
+  __u8 destination_mac[6];
+  __u8 source_mac[6];
+  __u8 reason; /* why egress is 0: enum nsx_reason */
+  __u8 reserved[3];
+  __u64 received_ns;
+};
+NSX_ASSERT(sizeof(struct nsx_meta) == 32);
+#define NSX_META_MAGIC 0x4e535844u
+
+enum nsx_reason {
+  NSX_FORWARD = 0,
+  NSX_NO_NEIGHBOUR = 1,
+  NSX_IP_OPTIONS = 2, /* or IPv6 extension headers */
+  NSX_NO_ROUTE = 3,
+  NSX_UNKNOWN_PORT = 4, /* the egress interface is not one of ours */
+};
+
+/* Before the copy in the observers' ring buffer. */
+struct nsx_copy {
+  __u64 received_ns;
+  __u32 ingress;
+  __u32 original_length; /* from the IP header on */
+  __u32 length;          /* bytes that follow */
+  __u32 sampled_one_in;  /* already done here */
+};
+NSX_ASSERT(sizeof(struct nsx_copy) == 24);
+
+/* Map `counters`, per CPU. */
+enum nsx_counter {
+  NSX_SEEN,             /* frames that reached the program */
+  NSX_UNMATCHED,        /* no filter: to the kernel */
+  NSX_REDIRECTED,       /* to the forwarder */
+  NSX_FORWARDED,        /* observed only: forwarded here */
+  NSX_BYPASS_HEARTBEAT, /* the forwarder is late or gone: to the kernel */
+  NSX_BYPASS_DRAIN,
+  NSX_BYPASS_SOCKET,    /* no AF_XDP socket for that queue */
+  NSX_BYPASS_FRAGMENT,
+  NSX_BYPASS_MALFORMED,
+  NSX_BYPASS_VLAN,
+  NSX_BYPASS_LOCAL,     /* addressed to the node itself */
+  NSX_BYPASS_ICMP,      /* TTL ends here, or longer than the egress MTU: the kernel answers */
+  NSX_BYPASS_META,      /* no room for the metadata */
+  NSX_COPIES,
+  NSX_COPIES_LOST, /* the ring buffer was full */
+  NSX_COUNTERS
+};
+
+#endif

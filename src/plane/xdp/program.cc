@@ -1,0 +1,173 @@
+#include "plane/xdp/program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "netserv_xdp.skel.h"
+#include "sys/fd.h"
+
+namespace netserv::plane {
+namespace {
+
+constexpr const char* kCounterNames[NSX_COUNTERS] = {
+    "xdp_seen",          "xdp_unmatched",        "xdp_redirected",  "xdp_forwarded_in_kernel", "bypass_heartbeat",
+    "bypass_drain",      "bypass_no_socket",     "bypass_fragment", "bypass_malformed",        "bypass_vlan",
+    "bypass_local",      "bypass_icmp",          "bypass_no_metadata",   "observer_copies", "observer_copies_lost"};
+
+struct Attachment {
+  sys::UniqueFd link;
+  std::vector<__u32> socket_slots;
+};
+
+}  // namespace
+
+std::string_view to_string(XdpMode mode) { return mode == XdpMode::kNative ? "native" : "generic"; }
+
+struct XdpProgram::Impl {
+  netserv_xdp* skeleton = nullptr;
+  ring_buffer* copies = nullptr;
+  const std::function<void(const nsx_copy&, std::span<const std::byte>)>* each_copy = nullptr;
+  std::map<unsigned, Attachment> attached;
+  std::vector<bool> slot_used = std::vector<bool>(NSX_MAX_SOCKETS);
+  FilterMaps filters;
+
+  static int on_copy(void* self, void* data, std::size_t size) {
+    const auto& copy = *static_cast<const nsx_copy*>(data);
+    auto* bytes = static_cast<const std::byte*>(data) + sizeof copy;
+    if (size >= sizeof copy + copy.length)
+      (*static_cast<Impl*>(self)->each_copy)(copy, std::span(bytes, copy.length));
+    return 0;
+  }
+};
+
+Result<std::unique_ptr<XdpProgram>> XdpProgram::load() {
+  std::unique_ptr<XdpProgram> program(new XdpProgram);
+  program->impl_ = std::make_unique<Impl>();
+  Impl& impl = *program->impl_;
+  impl.skeleton = netserv_xdp::open_and_load();
+  if (impl.skeleton == nullptr) return fail_errno("XDP program", "loading it", errno);
+  int state_fd = bpf_map__fd(impl.skeleton->maps.state);
+  void* state = ::mmap(nullptr, sizeof(nsx_state), PROT_READ | PROT_WRITE, MAP_SHARED, state_fd, 0);
+  if (state == MAP_FAILED) return fail_errno("XDP program", "mapping its state", errno);
+  program->state_ = static_cast<nsx_state*>(state);
+  impl.copies = ring_buffer__new(bpf_map__fd(impl.skeleton->maps.copies), Impl::on_copy, &impl, nullptr);
+  if (impl.copies == nullptr) return fail_errno("XDP program", "observers' ring buffer", errno);
+  return program;
+}
+
+XdpProgram::~XdpProgram() {
+  if (state_ != nullptr) ::munmap(state_, sizeof(nsx_state));
+  if (!impl_) return;
+  impl_->attached.clear();
+  ring_buffer__free(impl_->copies);
+  if (impl_->skeleton != nullptr) netserv_xdp::destroy(impl_->skeleton);
+}
+
+Result<XdpMode> XdpProgram::attach(unsigned ifindex, const std::string& name) {
+  int fd = bpf_program__fd(impl_->skeleton->progs.netserv_xdp);
+  for (XdpMode mode : {XdpMode::kNative, XdpMode::kGeneric}) {
+    LIBBPF_OPTS(bpf_link_create_opts, options);
+    options.flags = mode == XdpMode::kNative ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+    sys::UniqueFd link(bpf_link_create(fd, static_cast<int>(ifindex), BPF_XDP, &options));
+    if (link) {
+      bpf_devmap_val target{};
+      target.ifindex = ifindex;
+      __u32 key = ifindex;
+      if (bpf_map_update_elem(bpf_map__fd(impl_->skeleton->maps.egress), &key, &target, BPF_ANY) != 0)
+        return fail_errno(name, "entering it as an egress interface", errno);
+      impl_->attached[ifindex].link = std::move(link);
+      return mode;
+    }
+    if (errno == EBUSY || mode == XdpMode::kGeneric)
+      return fail_errno(name, errno == EBUSY ? "another XDP program is attached" : "attaching the XDP program",
+                        errno);
+  }
+  return fail(Origin::kSystem, name, "attaching the XDP program failed");
+}
+
+void XdpProgram::detach(unsigned ifindex) {
+  auto it = impl_->attached.find(ifindex);
+  if (it == impl_->attached.end()) return;
+  __u32 key = ifindex;
+  bpf_map_delete_elem(bpf_map__fd(impl_->skeleton->maps.ports), &key);
+  bpf_map_delete_elem(bpf_map__fd(impl_->skeleton->maps.egress), &key);
+  for (__u32 slot : it->second.socket_slots) {
+    bpf_map_delete_elem(bpf_map__fd(impl_->skeleton->maps.sockets), &slot);
+    impl_->slot_used[slot] = false;
+  }
+  impl_->attached.erase(it);
+}
+
+Status XdpProgram::set_port(unsigned ifindex, std::span<const int> socket_fds) {
+  auto& used = impl_->slot_used;
+  std::size_t first = 0, run = 0;
+  for (std::size_t i = 0; i < used.size() && run < socket_fds.size(); ++i) {
+    run = used[i] ? 0 : run + 1;
+    if (run == 1) first = i;
+  }
+  if (run < socket_fds.size()) return fail(Origin::kOperator, "interfaces", "more than 256 receive queues in all");
+  Attachment& attachment = impl_->attached[ifindex];
+  for (std::size_t queue = 0; queue < socket_fds.size(); ++queue) {
+    auto slot = static_cast<__u32>(first + queue);
+    int fd = socket_fds[queue];
+    if (bpf_map_update_elem(bpf_map__fd(impl_->skeleton->maps.sockets), &slot, &fd, BPF_ANY) != 0)
+      return fail_errno("interface " + std::to_string(ifindex), "entering its AF_XDP socket", errno);
+    used[slot] = true;
+    attachment.socket_slots.push_back(slot);
+  }
+  nsx_port port{static_cast<__u32>(first), static_cast<__u32>(socket_fds.size())};
+  __u32 key = ifindex;
+  if (bpf_map_update_elem(bpf_map__fd(impl_->skeleton->maps.ports), &key, &port, BPF_ANY) != 0)
+    return fail_errno("interface " + std::to_string(ifindex), "entering it", errno);
+  return {};
+}
+
+Status XdpProgram::set_filters(std::span<const KernelFilter> filters) {
+  int keys_fd = bpf_map__fd(impl_->skeleton->maps.filters);
+  int shapes_fd = bpf_map__fd(impl_->skeleton->maps.shapes);
+  FilterKeys before = impl_->filters.keys();
+  auto shapes_before = impl_->filters.shapes();
+  NETSERV_TRY(impl_->filters.replace(filters));
+  const FilterKeys& now = impl_->filters.keys();
+
+  // A key names its shape by index: keys of a shape that gives its index up go first.
+  for (const auto& [key, value] : before) {
+    bool moved = std::memcmp(&shapes_before[key.shape], &impl_->filters.shapes()[key.shape], sizeof(nsx_shape)) != 0;
+    if (moved) bpf_map_delete_elem(keys_fd, &key);
+  }
+  for (__u32 i = 0; i < NSX_MAX_SHAPES; ++i)
+    if (bpf_map_update_elem(shapes_fd, &i, &impl_->filters.shapes()[i], BPF_ANY) != 0)
+      return fail_errno("filters", "writing a shape", errno);
+  state_->shape_count = impl_->filters.shape_count();
+  for (const auto& [key, value] : now)
+    if (bpf_map_update_elem(keys_fd, &key, &value, BPF_ANY) != 0)
+      return fail_errno("filters", "writing a filter", errno);
+  for (const auto& [key, value] : before)
+    if (!now.contains(key)) bpf_map_delete_elem(keys_fd, &key);
+  return {};
+}
+
+std::size_t XdpProgram::take_copies(
+    const std::function<void(const nsx_copy&, std::span<const std::byte>)>& each) {
+  impl_->each_copy = &each;
+  int n = ring_buffer__consume(impl_->copies);
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
+std::map<std::string, std::uint64_t> XdpProgram::counters() const {
+  std::map<std::string, std::uint64_t> out;
+  std::vector<std::uint64_t> values(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  for (__u32 i = 0; i < NSX_COUNTERS; ++i) {
+    if (bpf_map_lookup_elem(bpf_map__fd(impl_->skeleton->maps.counters), &i, values.data()) != 0) continue;
+    std::uint64_t& sum = out[kCounterNames[i]];
+    for (std::uint64_t v : values) sum += v;
+  }
+  return out;
+}
+
+}  // namespace netserv::plane

@@ -1,0 +1,56 @@
+// The XDP program in the kernel: loading, attaching to interfaces, its maps. Everything goes when the object does,
+// also by a crash: links and maps belong to this process alone, and the kernel forwards as ever.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "plane/xdp/common.h"
+#include "plane/xdp/filter_maps.h"
+
+namespace netserv::plane {
+
+enum class XdpMode : std::uint8_t { kNative, kGeneric };
+std::string_view to_string(XdpMode mode);
+
+class XdpProgram {
+ public:
+  static Result<std::unique_ptr<XdpProgram>> load();
+  ~XdpProgram();
+  XdpProgram(const XdpProgram&) = delete;
+  XdpProgram& operator=(const XdpProgram&) = delete;
+
+  // Native if the driver has it, else generic. The error names the interface; another XDP program there is one.
+  Result<XdpMode> attach(unsigned ifindex, const std::string& name);
+  void detach(unsigned ifindex);
+
+  // Receive queue n of the interface is redirected to the AF_XDP socket fds[n].
+  Status set_port(unsigned ifindex, std::span<const int> socket_fds);
+
+  // Adds what is new before it removes what is gone, so a filter in both never misses a packet.
+  Status set_filters(std::span<const KernelFilter> filters);
+  void set_draining(bool draining) { state_->draining = draining ? 1 : 0; }
+  // Older than `limit`: the program passes everything to the kernel.
+  void heartbeat(TimePoint now) { state_->heartbeat_ns = static_cast<__u64>(now.time_since_epoch().count()); }
+  void set_heartbeat_limit(Duration limit) { state_->heartbeat_limit_ns = static_cast<__u64>(limit.count()); }
+
+  // Calls `each` for the observers' copies that are there; returns how many.
+  std::size_t take_copies(const std::function<void(const nsx_copy&, std::span<const std::byte>)>& each);
+
+  std::map<std::string, std::uint64_t> counters() const;
+
+ private:
+  XdpProgram() = default;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  nsx_state* state_ = nullptr;  // the `state` map, mapped
+};
+
+}  // namespace netserv::plane

@@ -1,0 +1,54 @@
+// The packet memory of the xdp plane: one area, cut into frames, shared by the AF_XDP sockets of all interfaces
+// so that a frame received on one is transmitted on another without a copy.
+//
+// Every frame is in one place at a time: free here, in a socket's rings, or held by the plane. The plane's
+// destructor checks that all have come back.
+#pragma once
+
+#include <xdp/xsk.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+
+namespace netserv::plane {
+
+// An offset into the area; anywhere within a frame names that frame.
+using FrameAddress = __u64;
+
+class Umem {
+ public:
+  static constexpr std::uint32_t kFrameBytes = 4096;
+  // What the kernel leaves free before a frame's data (XDP_PACKET_HEADROOM); metadata lies at its end.
+  static constexpr std::uint32_t kHeadroom = 256;
+
+  static Result<std::unique_ptr<Umem>> create(std::uint32_t frames);
+  ~Umem();
+  Umem(const Umem&) = delete;
+  Umem& operator=(const Umem&) = delete;
+
+  std::span<std::byte> bytes(FrameAddress address, std::uint32_t length) { return {area_ + address, length}; }
+  // False if none is free.
+  bool take(FrameAddress& frame);
+  void give(FrameAddress address) { free_.push_back(address / kFrameBytes * kFrameBytes); }
+  std::size_t free_frames() const { return free_.size(); }
+  std::size_t frames() const { return frames_; }
+
+  xsk_umem* handle() { return umem_; }
+
+ private:
+  Umem() = default;
+  std::byte* area_ = nullptr;
+  std::uint32_t frames_ = 0;
+  std::vector<FrameAddress> free_;
+  xsk_umem* umem_ = nullptr;
+  // The rings xsk_umem__create insists on; the first socket takes them over.
+  xsk_ring_prod first_fill_{};
+  xsk_ring_cons first_completion_{};
+};
+
+}  // namespace netserv::plane

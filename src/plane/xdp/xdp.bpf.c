@@ -1,0 +1,319 @@
+// The xdp plane's program (docs/life-of-a-packet.md): decides which frames the forwarder sees.
+//
+// Filters are looked up once a shape, whatever their number. A match in the path goes to the forwarder's AF_XDP
+// socket, with the FIB's answer in the metadata before it. A match by observers alone is copied to a ring
+// buffer and forwarded right here. All else, and everything while the forwarder is late, is the kernel's.
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "common.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __type(key, __u32);
+  __type(value, struct nsx_state);
+} state SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, NSX_MAX_SHAPES);
+  __type(key, __u32);
+  __type(value, struct nsx_shape);
+} shapes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, NSX_MAX_FILTERS);
+  __type(key, struct nsx_key);
+  __type(value, struct nsx_value);
+} filters SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, NSX_MAX_SOCKETS);
+  __type(key, __u32);
+  __type(value, struct nsx_port);
+} ports SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_XSKMAP);
+  __uint(max_entries, NSX_MAX_SOCKETS);
+  __type(key, __u32);
+  __type(value, __u32);
+} sockets SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+  __uint(max_entries, NSX_MAX_SOCKETS);
+  __type(key, __u32);
+  __type(value, struct bpf_devmap_val);
+} egress SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 8 << 20);
+} copies SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, NSX_COUNTERS);
+  __type(key, __u32);
+  __type(value, __u64);
+} counters SEC(".maps");
+
+static __always_inline void count(__u32 which) {
+  __u64* value = bpf_map_lookup_elem(&counters, &which);
+  if (value) ++*value;
+}
+
+// Counts why a frame is the kernel's.
+static __always_inline int pass(__u32 why) {
+  count(why);
+  return XDP_PASS;
+}
+
+struct headers {
+  __u32 source[4];
+  __u32 destination[4];
+  __u16 port; // destination port, network order; 0 if there is none
+  __u16 total_length;
+  __u8 family;
+  __u8 protocol;
+  __u8 ttl;
+  __u8 options;
+  __u8 tos;
+};
+
+static __always_inline __u32 mask_of(__u32 bits) {
+  return bits >= 32 ? 0xffffffff : bits == 0 ? 0 : bpf_htonl(0xffffffffu << (32 - bits));
+}
+
+static __always_inline void masked(__u32 out[4], const __u32 in[4], __u32 bits) {
+#pragma unroll
+  for (int i = 0; i < 4; i++) out[i] = in[i] & mask_of(bits > 32u * i ? bits - 32u * i : 0);
+}
+
+struct matching {
+  struct headers* packet;
+  struct nsx_value found;
+};
+
+static long match_shape(__u32 index, void* context) {
+  struct matching* m = context;
+  struct nsx_shape* shape = bpf_map_lookup_elem(&shapes, &index);
+  if (!shape) return 1;
+  if (shape->family != m->packet->family || (shape->has_port && m->packet->port == 0)) return 0;
+  struct nsx_key key = {.shape = index};
+  if (shape->has_protocol) key.protocol = m->packet->protocol;
+  if (shape->has_port) key.port = m->packet->port;
+  masked(key.source, m->packet->source, shape->source_length);
+  masked(key.destination, m->packet->destination, shape->destination_length);
+  struct nsx_value* value = bpf_map_lookup_elem(&filters, &key);
+  if (!value) return 0;
+  m->found.in_path |= value->in_path;
+  if (value->observed) {
+    if (!m->found.observed || value->sample_one_in < m->found.sample_one_in)
+      m->found.sample_one_in = value->sample_one_in;
+    if (value->snap_length > m->found.snap_length) m->found.snap_length = value->snap_length;
+    m->found.observed = 1;
+  }
+  return 0;
+}
+
+// `room` is a constant power of two, as bpf_ringbuf_reserve wants it; 1 <= length <= room.
+static __always_inline void copy_record(struct xdp_md* ctx, const struct headers* h, __u32 length, __u32 room,
+                                        __u32 sampled_one_in) {
+  length = ((length - 1) & (room - 1)) + 1;  // changes nothing; tells the verifier the range
+  struct nsx_copy* record = bpf_ringbuf_reserve(&copies, sizeof *record + room, 0);
+  if (!record) return count(NSX_COPIES_LOST);
+  record->received_ns = bpf_ktime_get_ns();
+  record->ingress = ctx->ingress_ifindex;
+  record->original_length = h->total_length;
+  record->length = length;
+  record->sampled_one_in = sampled_one_in;
+  if (bpf_xdp_load_bytes(ctx, sizeof(struct ethhdr), record + 1, length) != 0) {
+    bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+    return count(NSX_COPIES_LOST);
+  }
+  // The forwarder looks once a millisecond; a wake-up for each copy would cost more than the copy.
+  bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+  count(NSX_COPIES);
+}
+
+static __always_inline void copy_to_observers(struct xdp_md* ctx, const struct headers* h,
+                                              const struct nsx_value* found) {
+  if (found->sample_one_in > 1 && bpf_get_prandom_u32() % found->sample_one_in != 0) return;
+  __u32 length = h->total_length;
+  if (found->snap_length < length) length = found->snap_length;
+  if (length <= NSX_SNAP_SMALL) return copy_record(ctx, h, length, NSX_SNAP_SMALL, found->sample_one_in);
+  if (length > NSX_SNAP_MAX) length = NSX_SNAP_MAX;
+  copy_record(ctx, h, length, NSX_SNAP_MAX, found->sample_one_in);
+}
+
+// Reads what filters look at. 0, or the counter that says why the frame is the kernel's.
+static __always_inline __u32 read_ipv4(void* l3, void* end, struct headers* h) {
+  struct iphdr* ip = l3;
+  if ((void*)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return NSX_BYPASS_MALFORMED;
+  h->total_length = bpf_ntohs(ip->tot_len);
+  __u32 header_length = ip->ihl * 4;
+  if (h->total_length < header_length || l3 + h->total_length > end) return NSX_BYPASS_MALFORMED;
+  if (ip->frag_off & bpf_htons(0x3fff)) return NSX_BYPASS_FRAGMENT;
+  h->family = 4;
+  h->source[0] = ip->saddr;
+  h->destination[0] = ip->daddr;
+  h->protocol = ip->protocol;
+  h->ttl = ip->ttl;
+  h->tos = ip->tos;
+  h->options = ip->ihl > 5;
+  if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP) return 0;
+  __u16* port = l3 + header_length;
+  if ((void*)(port + 2) > end) return NSX_BYPASS_MALFORMED;
+  if (h->total_length >= header_length + 4) h->port = port[1];
+  return 0;
+}
+
+// Extension headers are left to the kernel: to filters the packet has the protocol of the first of them, so only
+// filters without protocol and port can match it, as "no match" means XDP_PASS.
+static __always_inline __u32 read_ipv6(void* l3, void* end, struct headers* h) {
+  struct ipv6hdr* ip = l3;
+  if ((void*)(ip + 1) > end || ip->version != 6) return NSX_BYPASS_MALFORMED;
+  __u32 length = sizeof *ip + bpf_ntohs(ip->payload_len);
+  if (length > 0xffff || l3 + length > end) return NSX_BYPASS_MALFORMED;
+  if (ip->nexthdr == 44) return NSX_BYPASS_FRAGMENT;
+  h->total_length = length;
+  h->family = 6;
+  __builtin_memcpy(h->source, &ip->saddr, 16);
+  __builtin_memcpy(h->destination, &ip->daddr, 16);
+  h->protocol = ip->nexthdr;
+  h->ttl = ip->hop_limit;
+  h->options = ip->nexthdr == 0 || ip->nexthdr == 43 || ip->nexthdr == 60 || ip->nexthdr == 51;
+  if (ip->nexthdr != IPPROTO_TCP && ip->nexthdr != IPPROTO_UDP) return 0;
+  __u16* port = l3 + sizeof *ip;
+  if ((void*)(port + 2) > end) return NSX_BYPASS_MALFORMED;
+  if (length >= sizeof *ip + 4) h->port = port[1];
+  return 0;
+}
+
+static __always_inline int look_up_route(struct xdp_md* ctx, const struct headers* h, struct nsx_meta* meta) {
+  struct bpf_fib_lookup fib = {.ifindex = ctx->ingress_ifindex, .tot_len = h->total_length,
+                               .l4_protocol = h->protocol};
+  if (h->family == 4) {
+    fib.family = AF_INET;
+    fib.tos = h->tos;
+    fib.ipv4_src = h->source[0];
+    fib.ipv4_dst = h->destination[0];
+  } else {
+    fib.family = AF_INET6;
+    __builtin_memcpy(fib.ipv6_src, h->source, 16);
+    __builtin_memcpy(fib.ipv6_dst, h->destination, 16);
+  }
+  long result = bpf_fib_lookup(ctx, &fib, sizeof fib, 0);
+  meta->egress = 0;
+  if (h->options) {
+    meta->reason = NSX_IP_OPTIONS;
+  } else if (result == BPF_FIB_LKUP_RET_SUCCESS) {
+    meta->egress = fib.ifindex;
+    meta->reason = NSX_FORWARD;
+    __builtin_memcpy(meta->destination_mac, fib.dmac, 6);
+    __builtin_memcpy(meta->source_mac, fib.smac, 6);
+  } else if (result == BPF_FIB_LKUP_RET_NO_NEIGH) {
+    meta->reason = NSX_NO_NEIGHBOUR;
+  } else {
+    meta->reason = NSX_NO_ROUTE;
+  }
+  return result;
+}
+
+// What a router does to a packet that only observers wanted: one hop, new addresses, out.
+static __always_inline int forward_here(struct xdp_md* ctx, const struct nsx_meta* meta, __u8 family) {
+  void* data = (void*)(long)ctx->data;
+  void* end = (void*)(long)ctx->data_end;
+  struct ethhdr* ethernet = data;
+  if ((void*)(ethernet + 1) + sizeof(struct iphdr) > end) return XDP_PASS;
+  if (family == 4) {
+    struct iphdr* ip = (void*)(ethernet + 1);
+    __u32 sum = ip->check + bpf_htons(0x100);
+    ip->check = (__u16)(sum + (sum >> 16));
+    ip->ttl--;
+  } else {
+    struct ipv6hdr* ip = (void*)(ethernet + 1);
+    if ((void*)(ip + 1) > end) return XDP_PASS;
+    ip->hop_limit--;
+  }
+  __builtin_memcpy(ethernet->h_dest, meta->destination_mac, 6);
+  __builtin_memcpy(ethernet->h_source, meta->source_mac, 6);
+  count(NSX_FORWARDED);
+  return bpf_redirect_map(&egress, meta->egress, 0);
+}
+
+SEC("xdp")
+int netserv_xdp(struct xdp_md* ctx) {
+  count(NSX_SEEN);
+  void* data = (void*)(long)ctx->data;
+  void* end = (void*)(long)ctx->data_end;
+  struct ethhdr* ethernet = data;
+  if ((void*)(ethernet + 1) > end) return pass(NSX_BYPASS_MALFORMED);
+
+  struct headers h = {};
+  __u32 why;
+  if (ethernet->h_proto == bpf_htons(ETH_P_IP)) {
+    why = read_ipv4(ethernet + 1, end, &h);
+  } else if (ethernet->h_proto == bpf_htons(ETH_P_IPV6)) {
+    why = read_ipv6(ethernet + 1, end, &h);
+  } else if (ethernet->h_proto == bpf_htons(ETH_P_8021Q) || ethernet->h_proto == bpf_htons(ETH_P_8021AD)) {
+    why = NSX_BYPASS_VLAN;
+  } else {
+    why = NSX_UNMATCHED;
+  }
+  if (why) return pass(why);
+
+  __u32 zero = 0;
+  struct nsx_state* now = bpf_map_lookup_elem(&state, &zero);
+  if (!now) return pass(NSX_UNMATCHED);
+  struct matching m = {.packet = &h};
+  bpf_loop(now->shape_count < NSX_MAX_SHAPES ? now->shape_count : NSX_MAX_SHAPES, match_shape, &m, 0);
+  if (!m.found.in_path && !m.found.observed) return pass(NSX_UNMATCHED);
+  if (now->draining) return pass(NSX_BYPASS_DRAIN);
+  if (bpf_ktime_get_ns() - now->heartbeat_ns > now->heartbeat_limit_ns) return pass(NSX_BYPASS_HEARTBEAT);
+
+  struct nsx_meta route = {.magic = NSX_META_MAGIC};
+  long result = look_up_route(ctx, &h, &route);
+  if (result == BPF_FIB_LKUP_RET_NOT_FWDED) return pass(NSX_BYPASS_LOCAL);
+  // The kernel has to tell the sender.
+  if (h.ttl <= 1 || result == BPF_FIB_LKUP_RET_FRAG_NEEDED) return pass(NSX_BYPASS_ICMP);
+
+  if (!m.found.in_path) {
+    copy_to_observers(ctx, &h, &m.found);
+    if (route.egress && bpf_map_lookup_elem(&egress, &route.egress)) return forward_here(ctx, &route, h.family);
+    return XDP_PASS;
+  }
+
+  __u32 ingress = ctx->ingress_ifindex;
+  struct nsx_port* port = bpf_map_lookup_elem(&ports, &ingress);
+  if (!port || ctx->rx_queue_index >= port->queues) return pass(NSX_BYPASS_SOCKET);
+  if (route.egress && !bpf_map_lookup_elem(&ports, &route.egress)) {
+    route.egress = 0;
+    route.reason = NSX_UNKNOWN_PORT;
+  }
+  if (bpf_xdp_adjust_meta(ctx, -(int)sizeof route) != 0) return pass(NSX_BYPASS_META);
+  struct nsx_meta* meta = (void*)(long)ctx->data_meta;
+  if ((void*)(meta + 1) > (void*)(long)ctx->data) return pass(NSX_BYPASS_META);
+  route.received_ns = bpf_ktime_get_ns();
+  __builtin_memcpy(meta, &route, sizeof route);
+  count(NSX_REDIRECTED);
+  // No socket there (the forwarder is gone): the kernel forwards.
+  return bpf_redirect_map(&sockets, port->first_socket + ctx->rx_queue_index, XDP_PASS);
+}
+
+char _license[] SEC("license") = "GPL";

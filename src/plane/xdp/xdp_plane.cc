@@ -1,0 +1,262 @@
+#include "plane/xdp/xdp_plane.h"
+
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "sys/fd.h"
+#include "wire/ip/packet.h"
+
+namespace netserv::plane {
+namespace {
+
+constexpr std::uint32_t kEthernet = 14;
+constexpr std::uint32_t kMac = 6;
+
+std::uint32_t receive_queues(const std::string& interface) {
+  sys::UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_channels channels{};
+  channels.cmd = ETHTOOL_GCHANNELS;
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&channels);
+  if (!fd || ::ioctl(fd.get(), SIOCETHTOOL, &request) != 0) return 1;
+  return std::max(1u, channels.combined_count + channels.rx_count);
+}
+
+// Enough to notice that a module changed where the packet goes.
+std::uint64_t destination_mark(const std::byte* l3) {
+  bool v6 = std::to_integer<unsigned>(l3[0]) >> 4 == 6;
+  std::uint64_t low = 0, high = 0;
+  if (v6) {
+    std::memcpy(&low, l3 + 24, 8);
+    std::memcpy(&high, l3 + 32, 8);
+    return low * 0x9e3779b97f4a7c15 ^ high;
+  }
+  std::memcpy(&low, l3 + 16, 4);
+  return low;
+}
+
+}  // namespace
+
+struct XdpPlane::Port {
+  unsigned ifindex = 0;
+  std::unique_ptr<XskPort> socket;
+  std::vector<xdp_desc> queued;  // to be transmitted at flush()
+};
+
+// What the plane remembers of a held frame, in the frame's own headroom, before the metadata: the kernel is done
+// with that room, and no tenant ever sees it.
+struct XdpPlane::FrameNote {
+  std::uint64_t destination = 0;
+  std::uint32_t port = 0;  // where it came from
+  std::uint32_t l3_length = 0;
+};
+
+XdpPlane::FrameNote& XdpPlane::note(FrameAddress frame) {
+  return *reinterpret_cast<FrameNote*>(
+      umem_->bytes(frame - sizeof(nsx_meta) - sizeof(FrameNote), sizeof(FrameNote)).data());
+}
+
+Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options, KernelSender& kernel) {
+  if (options.interfaces.empty()) return fail(Origin::kOperator, "plane xdp", "names no interfaces");
+  std::unique_ptr<XdpPlane> plane(new XdpPlane(kernel));
+  std::uint32_t queues = 0;
+  for (const std::string& interface : options.interfaces) queues += receive_queues(interface);
+  NETSERV_ASSIGN(plane->umem_, Umem::create(queues * options.frames_per_queue));
+  NETSERV_ASSIGN(plane->program_, XdpProgram::load());
+  plane->program_->set_heartbeat_limit(options.heartbeat_limit);
+  for (const std::string& interface : options.interfaces) NETSERV_TRY(plane->open_port(interface, options));
+  return plane;
+}
+
+Status XdpPlane::open_port(const std::string& interface, const XdpPlaneOptions& options) {
+  unsigned ifindex = ::if_nametoindex(interface.c_str());
+  if (ifindex == 0) return fail_errno(interface, "no such interface", errno);
+  NETSERV_ASSIGN(XdpMode mode, program_->attach(ifindex, interface));
+
+  std::uint32_t queues = receive_queues(interface);
+  std::vector<int> fds;
+  bool zero_copy = mode == XdpMode::kNative;
+  for (std::uint32_t queue = 0; queue < queues; ++queue) {
+    XskPort::Options socket_options;
+    socket_options.busy_poll = options.busy_poll;
+    socket_options.zero_copy = zero_copy;
+    auto socket = XskPort::open(*umem_, interface, queue, socket_options);
+    if (!socket && zero_copy) {
+      socket_options.zero_copy = zero_copy = false;
+      socket = XskPort::open(*umem_, interface, queue, socket_options);
+    }
+    if (!socket) return fail(std::move(socket).error());
+    auto port = std::make_unique<Port>();
+    port->ifindex = ifindex;
+    port->socket = std::move(*socket);
+    fds.push_back(port->socket->fd());
+    if (queue == 0) port_of_egress_[ifindex] = ports_.size();
+    ports_.push_back(std::move(port));
+  }
+  NETSERV_TRY(program_->set_port(ifindex, fds));
+  if (!description_.empty()) description_ += "; ";
+  description_ += interface + " " + std::string(to_string(mode)) + (zero_copy ? " zero-copy, " : " copy, ") +
+                  std::to_string(queues) + (queues == 1 ? " queue" : " queues");
+  return {};
+}
+
+XdpPlane::~XdpPlane() {
+  ports_.clear();  // the sockets before their packet memory
+}
+
+std::vector<int> XdpPlane::fds() const {
+  std::vector<int> out;
+  for (const auto& port : ports_) out.push_back(port->socket->fd());
+  return out;
+}
+
+std::size_t XdpPlane::receive(std::span<forward::Packet> out) {
+  std::size_t count = 0;
+  for (std::size_t turn = 0; turn < ports_.size() && count < out.size(); ++turn) {
+    std::size_t at = (next_port_ + turn) % ports_.size();
+    xdp_desc frames[256];
+    std::size_t room = std::min(out.size() - count, std::size(frames));
+    std::uint32_t n = ports_[at]->socket->receive({frames, room});
+    for (std::uint32_t i = 0; i < n; ++i) {
+      nsx_meta meta;
+      std::memcpy(&meta, umem_->bytes(frames[i].addr - sizeof meta, sizeof meta).data(), sizeof meta);
+      if (meta.magic != NSX_META_MAGIC || frames[i].len < kEthernet + 20) {
+        ++bad_metadata_;
+        umem_->give(frames[i].addr);
+        continue;
+      }
+      auto room_in_frame = Umem::kFrameBytes - static_cast<std::uint32_t>(frames[i].addr % Umem::kFrameBytes);
+      forward::Packet& packet = out[count++];
+      packet = forward::Packet{};
+      packet.cookie = frames[i].addr;
+      packet.data = umem_->bytes(frames[i].addr + kEthernet, 0).data();
+      packet.length = packet.original_length = frames[i].len - kEthernet;
+      packet.capacity = room_in_frame - kEthernet;
+      packet.ingress = static_cast<std::uint16_t>(ports_[at]->ifindex);
+      packet.received_ns = meta.received_ns;
+      note(frames[i].addr) = {destination_mark(packet.data), static_cast<std::uint32_t>(at), packet.length};
+      ++held_;
+    }
+  }
+  next_port_ = ports_.empty() ? 0 : (next_port_ + 1) % ports_.size();
+  return count;
+}
+
+void XdpPlane::drop(FrameAddress frame) {
+  umem_->give(frame);
+  --held_;
+}
+
+void XdpPlane::transmit(std::size_t port, FrameAddress frame, std::uint32_t length) {
+  xdp_desc descriptor{};
+  descriptor.addr = frame;
+  descriptor.len = length;
+  ports_[port]->queued.push_back(descriptor);
+  --held_;
+}
+
+void XdpPlane::to_kernel(FrameAddress frame, std::uint32_t l3_length) {
+  auto packet = umem_->bytes(frame + kEthernet, l3_length);
+  ++to_kernel_;
+  if (!decrement_ttl(packet) || !kernel_.send(packet)) ++to_kernel_failed_;
+  drop(frame);
+}
+
+void XdpPlane::forward(FrameAddress frame, std::uint32_t l3_length, bool changed) {
+  nsx_meta meta;
+  std::memcpy(&meta, umem_->bytes(frame - sizeof meta, sizeof meta).data(), sizeof meta);
+  auto ethernet = umem_->bytes(frame, kEthernet + l3_length);
+  auto packet = ethernet.subspan(kEthernet);
+  auto egress = port_of_egress_.find(meta.egress);
+  // The FIB answered for the destination and length as received.
+  bool answer_holds = !changed || (l3_length <= note(frame).l3_length &&
+                                   destination_mark(packet.data()) == note(frame).destination);
+  if (egress == port_of_egress_.end() || !answer_holds) return to_kernel(frame, l3_length);
+  if (!decrement_ttl(packet)) return drop(frame);
+  std::memcpy(ethernet.data(), meta.destination_mac, kMac);
+  std::memcpy(ethernet.data() + kMac, meta.source_mac, kMac);
+  transmit(egress->second, frame, kEthernet + l3_length);
+}
+
+void XdpPlane::reply(FrameAddress frame, std::uint32_t l3_length) {
+  std::byte* ethernet = umem_->bytes(frame, kEthernet).data();
+  std::swap_ranges(ethernet, ethernet + kMac, ethernet + kMac);
+  transmit(note(frame).port, frame, kEthernet + l3_length);
+}
+
+void XdpPlane::finish(std::span<const forward::Outcome> outcomes) {
+  for (const forward::Outcome& outcome : outcomes) {
+    switch (outcome.fate) {
+      case forward::Fate::kPass: forward(outcome.cookie, note(outcome.cookie).l3_length, false); break;
+      case forward::Fate::kPassChanged: forward(outcome.cookie, outcome.length, true); break;
+      case forward::Fate::kReply: reply(outcome.cookie, outcome.length); break;
+      case forward::Fate::kDrop: drop(outcome.cookie); break;
+    }
+  }
+}
+
+void XdpPlane::flush() {
+  for (auto& port : ports_) {
+    port->socket->reclaim();
+    std::uint32_t taken = port->socket->transmit(port->queued);
+    transmitted_ += taken;
+    // A full transmit ring is the egress link's congestion: tail drop, as a router's queue does.
+    for (std::size_t i = taken; i < port->queued.size(); ++i) {
+      umem_->give(port->queued[i].addr);
+      ++transmit_full_;
+    }
+    port->queued.clear();
+    port->socket->flush();
+  }
+  for (auto& port : ports_) {
+    port->socket->reclaim();
+    port->socket->refill();
+  }
+}
+
+std::size_t XdpPlane::take_copies(const EachCopy& each) {
+  return program_->take_copies([&](const nsx_copy& copy, std::span<const std::byte> bytes) {
+    forward::Packet packet;
+    // Observers' copies are never written to by the forwarder.
+    packet.data = const_cast<std::byte*>(bytes.data());
+    packet.length = packet.capacity = static_cast<std::uint32_t>(bytes.size());
+    packet.original_length = copy.original_length;
+    packet.ingress = static_cast<std::uint16_t>(copy.ingress);
+    packet.received_ns = copy.received_ns;
+    each(packet, copy.sampled_one_in);
+  });
+}
+
+std::size_t XdpPlane::missing_frames() const {
+  std::size_t known = umem_->free_frames() + held_;
+  for (const auto& port : ports_) known += port->socket->in_rings() + port->queued.size();
+  return umem_->frames() - known;
+}
+
+std::map<std::string, std::uint64_t> XdpPlane::counters() const {
+  auto out = program_->counters();
+  out["xdp_transmitted"] = transmitted_;
+  out["xdp_transmit_ring_full"] = transmit_full_;
+  out["xdp_to_kernel"] = to_kernel_;
+  out["xdp_to_kernel_failed"] = to_kernel_failed_;
+  out["xdp_bad_metadata"] = bad_metadata_;
+  out["xdp_frames_missing"] = missing_frames();
+  for (const auto& port : ports_) {
+    auto losses = port->socket->losses();
+    out["xdp_receive_dropped"] += losses.rx_dropped;
+    out["xdp_receive_ring_full"] += losses.rx_ring_full;
+    out["xdp_fill_ring_empty"] += losses.fill_ring_empty;
+    out["xdp_invalid_descriptors"] += losses.invalid;
+  }
+  return out;
+}
+
+}  // namespace netserv::plane
