@@ -83,7 +83,7 @@ function(netserv_bpf name)
   find_program(NETSERV_BPFTOOL NAMES bpftool PATHS /usr/sbin REQUIRED)
   set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
   set(skeleton ${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h)
-  file(GLOB headers ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+  file(GLOB headers ${CMAKE_CURRENT_SOURCE_DIR}/*.h ${CMAKE_CURRENT_SOURCE_DIR}/xdp/*.h)
   add_custom_command(
     OUTPUT ${skeleton}
     COMMAND ${NETSERV_CLANG} -O2 -g -Wall -target bpf -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}

@@ -12,6 +12,7 @@
 #include "daemons/forwarder_service.h"
 #include "plane/fake/idle_plane.h"
 #include "plane/netfilter/netfilter_plane.h"
+#include "plane/xdp/xdp_plane.h"
 #include "sys/capabilities.h"
 #include "sys/event_loop.h"
 
@@ -21,7 +22,8 @@ namespace {
 struct Options {
   std::string socket, run_directory = "/run/netserv", ring_directory, plane = "auto", log_level = "info";
   unsigned queue = 8100, mark = 0x4e53, stall_ms = 50;
-  bool clean = false;
+  bool clean = false, busy_poll = false;
+  std::vector<std::string> interfaces;
 };
 
 int report(const Error& error) {
@@ -37,6 +39,14 @@ LogLevel level_of(const std::string& name) {
 
 Result<std::unique_ptr<plane::LivePlane>> make_plane(const Options& o, const plane::RuleOptions& rules) {
   if (o.plane == "fake") return std::make_unique<plane::IdlePlane>();
+  if (o.plane == "xdp") {
+    plane::XdpPlaneOptions xdp;
+    xdp.interfaces = o.interfaces;
+    xdp.busy_poll = o.busy_poll;
+    xdp.mark = o.mark;
+    NETSERV_ASSIGN(std::unique_ptr<plane::LivePlane> made, plane::XdpPlane::open(xdp));
+    return made;
+  }
   NETSERV_ASSIGN(std::unique_ptr<plane::LivePlane> made, plane::NetfilterPlane::create(rules));
   return made;
 }
@@ -50,7 +60,7 @@ int run(const Options& o) {
   sys::EventLoop loop;
   auto stop_on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
   auto stop_on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });
-  if (Status kept = sys::keep_capabilities({CAP_NET_ADMIN, CAP_NET_RAW}); !kept) return report(kept.error());
+  if (Status kept = sys::keep_capabilities({CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON}); !kept) return report(kept.error());
   auto plane = make_plane(o, rules);
   if (!plane) return report(plane.error());
 
@@ -77,7 +87,9 @@ int main(int argc, char** argv) {
   app.add_option("--run-dir", o.run_directory, "Folder of the socket and the rings")->capture_default_str();
   app.add_option("--socket", o.socket, "Control socket (RUN_DIR/forwarder.sock)");
   app.add_option("--ring-dir", o.ring_directory, "noexec tmpfs for packet rings (RUN_DIR/rings)");
-  app.add_option("--plane", o.plane)->check(CLI::IsMember({"auto", "netfilter", "fake"}))->capture_default_str();
+  app.add_option("--plane", o.plane)->check(CLI::IsMember({"auto", "netfilter", "xdp", "fake"}))->capture_default_str();
+  app.add_option("--interface", o.interfaces, "Interface of the xdp plane; give one for each");
+  app.add_flag("--busy-poll", o.busy_poll, "xdp plane: the forwarder's own polls drive the interfaces");
   app.add_option("--queue", o.queue, "NFQUEUE number")->check(CLI::Range(0u, 65535u))->capture_default_str();
   app.add_option("--mark", o.mark, "Mark of packets that modules send")->capture_default_str();
   app.add_option("--stall-ms", o.stall_ms, "A container that owes answers this long is passed by")

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "plane/ring_port.h"
 #include "sys/clock.h"
@@ -13,6 +15,7 @@ namespace {
 constexpr LogSubject kSubject{.name = "forwarder"};
 constexpr int kRounds = 8;  // batches before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
+constexpr auto kCopiesInterval = std::chrono::milliseconds(1);
 
 std::string name_of(ContainerId id) { return "container " + std::to_string(id.value()); }
 
@@ -31,6 +34,8 @@ Result<std::unique_ptr<ForwarderService>> ForwarderService::start(sys::EventLoop
   s->listening_ = loop.on_io(s->listener_.get(), EPOLLIN, [s](std::uint32_t) { s->accept(); });
   if (plane.fd() >= 0)
     s->plane_readable_ = loop.on_io(plane.fd(), EPOLLIN, [s](std::uint32_t) { s->on_plane_readable(); });
+  plane.alive(sys::now());
+  s->alive_timer_ = loop.every(plane::LivePlane::kAliveInterval, [s] { s->plane_.alive(sys::now()); });
   return service;
 }
 
@@ -170,12 +175,27 @@ void ForwarderService::handle(const ipc::GetForwarderStats&) {
 
 // --- packets ---
 
-Status ForwarderService::update_plane() { return plane_.want(core_.wanted()); }
+Status ForwarderService::update_plane() {
+  auto wanted = core_.wanted();
+  bool observed = std::ranges::any_of(wanted, [](const forward::Wanted& w) { return w.observer; });
+  if (!observed) copies_timer_.reset();
+  if (observed && !copies_timer_) copies_timer_ = loop_.every(kCopiesInterval, [this] { take_copies(); });
+  return plane_.want(wanted);
+}
 
 void ForwarderService::report_plane(const Status& status) {
   if (status) return;
   log_error(kSubject, "{}", status.error().message());
   send(ipc::PlaneProblem{status.error().message()});
+}
+
+// The kernel gathers copies without waking anyone: a wake-up each would cost more than the copy.
+void ForwarderService::take_copies() {
+  TimePoint now = sys::now();
+  plane_.take_copies([&](std::span<const forward::Packet> copies, std::uint32_t sampled_one_in) {
+    core_.on_copies(copies, sampled_one_in, now);
+  });
+  settle();
 }
 
 void ForwarderService::on_plane_readable() {

@@ -53,6 +53,7 @@ class ForwarderService final : private forward::ForwarderEvents {
   Status update_plane();
   void report_plane(const Status& status);
   void on_plane_readable();
+  void take_copies();
   // Answers, emitted packets, then back to sleep: sets the waiting flags and the stall timer.
   void settle();
   void arm_stall_timer();
@@ -69,7 +70,7 @@ class ForwarderService final : private forward::ForwarderEvents {
   std::map<ContainerId, std::vector<ipc::ModuleFilter>> filters_;
   sys::UniqueFd listener_;
   sys::Channel control_;
-  sys::EventHandle listening_, controlling_, plane_readable_, stall_timer_;
+  sys::EventHandle listening_, controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_;
   bool settle_posted_ = false;
 };
 

@@ -73,7 +73,7 @@ void Forwarder::build_chain(const Packet& packet, const PacketHeaders& headers, 
     if (!lane.config.enabled) return;
     if (target.observer) {
       chain.observed = true;
-      return copy_to_observer(packet, lane, target, now);
+      return copy_to_observer(packet, lane, target, 1, now);
     }
     std::uint64_t module = std::uint64_t{1} << target.slot.value();
     for (std::uint8_t i = 0; i < chain.count; ++i) {
@@ -95,9 +95,23 @@ void Forwarder::build_chain(const Packet& packet, const PacketHeaders& headers, 
   });
 }
 
+void Forwarder::on_copies(std::span<const Packet> copies, std::uint32_t sampled_one_in, TimePoint now) {
+  for (const Packet& copy : copies) {
+    // A copy may be cut: its lengths hold for the packet it was.
+    auto headers = parse_cut_packet(copy.bytes(), copy.original_length);
+    if (!headers || draining_) continue;
+    table_.match(*headers, [&](const FilterTable::Target& target) {
+      Lane& lane = *lanes_[target.lane];
+      if (target.observer && lane.config.enabled) copy_to_observer(copy, lane, target, sampled_one_in, now);
+    });
+  }
+  flush();
+}
+
 void Forwarder::copy_to_observer(const Packet& packet, Lane& lane, const FilterTable::Target& target,
-                                 TimePoint now) {
-  if (lane.sample_count[target.slot.value()]++ % target.sample_one_in != 0)
+                                 std::uint32_t sampled_one_in, TimePoint now) {
+  std::uint32_t one_in = std::max(1u, target.sample_one_in / std::max(1u, sampled_one_in));
+  if (lane.sample_count[target.slot.value()]++ % one_in != 0)
     return lane.counters.add(ContainerCounter::kCopiesSampledOut);
   ByteSpan bytes = packet.bytes();
   if (target.snap_length != 0) bytes = bytes.first(std::min<std::size_t>(bytes.size(), target.snap_length));

@@ -66,6 +66,8 @@ class Forwarder {
 
   // A batch from the plane.
   void on_packets(std::span<const Packet> packets, TimePoint now);
+  // Copies for observers of packets that the plane forwards itself; it has taken one in `sampled_one_in` already.
+  void on_copies(std::span<const Packet> copies, std::uint32_t sampled_one_in, TimePoint now);
   // Looks for answers and emitted packets of all containers. Returns how many there were.
   std::size_t poll(TimePoint now);
   // Gives up what stalled containers hold, and takes back those that have recovered.
@@ -74,7 +76,7 @@ class Forwarder {
   std::optional<TimePoint> next_deadline() const;
 
   // Filters of enabled containers that have one or more, while not draining: what a plane should deliver.
-  std::vector<Filter> wanted() const;
+  std::vector<Wanted> wanted() const;
   std::size_t in_flight() const { return limits_.in_flight - free_flights_.size(); }
   const NodeCounters& counters() const { return counters_; }
   const ContainerCounters* counters(ContainerId id) const;
@@ -92,7 +94,8 @@ class Forwarder {
   std::optional<NodeCounter> passes_by(const Packet& packet, const std::optional<PacketHeaders>& headers) const;
   void start(const Packet& packet, TimePoint now);
   void build_chain(const Packet& packet, const PacketHeaders& headers, Chain& chain, TimePoint now);
-  void copy_to_observer(const Packet& packet, Lane& lane, const FilterTable::Target& target, TimePoint now);
+  void copy_to_observer(const Packet& packet, Lane& lane, const FilterTable::Target& target,
+                        std::uint32_t sampled_one_in, TimePoint now);
   void advance(std::uint32_t flight, TimePoint now);
   void answer(Lane& lane, const PortAnswer& answer, TimePoint now);
   bool take_change(Lane& lane, Flight& flight, const PortAnswer& answer);

@@ -148,12 +148,16 @@ std::optional<TimePoint> Forwarder::next_deadline() const {
   return due;
 }
 
-std::vector<Filter> Forwarder::wanted() const {
-  std::vector<Filter> out;
+std::vector<Wanted> Forwarder::wanted() const {
+  std::vector<Wanted> out;
   if (draining_) return out;
   for (const auto& lane : lanes_) {
     if (!lane || !lane->config.enabled) continue;
-    for (const ipc::ModuleFilter& f : table_.filters(lane->number)) out.push_back(f.filter);
+    for (const ipc::ModuleFilter& f : table_.filters(lane->number)) {
+      // Where the wish does not matter it is left out, so that equal filters of several modules are one.
+      if (f.observer) out.push_back({f.filter, true, f.snap_length, f.sample_one_in});
+      else out.push_back({f.filter});
+    }
   }
   std::ranges::sort(out);
   out.erase(std::unique(out.begin(), out.end()), out.end());

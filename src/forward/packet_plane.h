@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/bytes.h"
+#include "wire/filter.h"
 
 namespace netserv::forward {
 
@@ -37,6 +38,16 @@ struct Outcome {
   Fate fate = Fate::kPass;
   std::byte* data = nullptr;  // the packet's buffer; for kPassChanged and kReply
   std::uint32_t length = 0;
+};
+
+// Packets that a plane is asked for. An observer's may be forwarded by the plane itself if it gives copies
+// (LivePlane::take_copies); or delivered like any other.
+struct Wanted {
+  Filter filter;
+  bool observer = false;
+  std::uint16_t snap_length = 0;  // observers: bytes from the IP header on; 0 = whole packet
+  std::uint32_t sample_one_in = 1;
+  auto operator<=>(const Wanted&) const = default;
 };
 
 // One thread, the forwarder's. No call blocks.

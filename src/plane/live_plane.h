@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -11,7 +12,6 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "forward/packet_plane.h"
-#include "wire/filter.h"
 
 namespace netserv::plane {
 
@@ -24,7 +24,13 @@ class LivePlane : public forward::PacketPlane {
   // The next packets, at most a batch; valid as packets until finished, the span until the next call.
   virtual std::span<const forward::Packet> receive(TimePoint now) = 0;
   // Which packets to deliver from now on; may deliver more. On an error what was wanted before stays in force.
-  virtual Status want(const std::vector<Filter>& filters) = 0;
+  virtual Status want(const std::vector<forward::Wanted>& wanted) = 0;
+  // Called at least every kAliveInterval: a plane may stop delivering when it is not.
+  static constexpr std::chrono::milliseconds kAliveInterval{25};
+  virtual void alive(TimePoint) {}
+  // Observers' copies of packets that the plane forwards itself, a call for each run sampled alike.
+  using TakeCopies = std::function<void(std::span<const forward::Packet>, std::uint32_t sampled_one_in)>;
+  virtual void take_copies(const TakeCopies&) {}
   // Metric names without prefix: losses and failures that the forwarder's core does not see.
   virtual std::map<std::string, std::uint64_t> counters() = 0;
 };

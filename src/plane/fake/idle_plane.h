@@ -11,7 +11,7 @@ class IdlePlane final : public LivePlane {
   std::string detail() const override { return "no packets"; }
   int fd() const override { return -1; }
   std::span<const forward::Packet> receive(TimePoint) override { return {}; }
-  Status want(const std::vector<Filter>&) override { return {}; }
+  Status want(const std::vector<forward::Wanted>&) override { return {}; }
   std::map<std::string, std::uint64_t> counters() override { return {}; }
   void finish(std::span<const forward::Outcome>) override {}
   bool send(ByteSpan) override { return false; }

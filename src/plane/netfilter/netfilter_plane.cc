@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace netserv::plane {
 
 Result<std::unique_ptr<NetfilterPlane>> NetfilterPlane::create(const RuleOptions& options) {
@@ -14,6 +16,14 @@ Result<std::unique_ptr<NetfilterPlane>> NetfilterPlane::create(const RuleOptions
 }
 
 NetfilterPlane::~NetfilterPlane() { (void)rules_.clean(); }
+
+Status NetfilterPlane::want(const std::vector<forward::Wanted>& wanted) {
+  std::vector<Filter> filters;  // observers' packets are queued too: the core makes their copies
+  for (const forward::Wanted& w : wanted) filters.push_back(w.filter);
+  std::ranges::sort(filters);
+  filters.erase(std::unique(filters.begin(), filters.end()), filters.end());
+  return rules_.replace(filters);
+}
 
 std::string NetfilterPlane::detail() const {
   return fmt::format("{} NFQUEUE {}, chain {}", rules_.variant(), options_.queue, kChain);

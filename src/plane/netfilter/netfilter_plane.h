@@ -26,7 +26,7 @@ class NetfilterPlane final : public LivePlane {
   std::string detail() const override;
   int fd() const override { return queue_->fd(); }
   std::span<const forward::Packet> receive(TimePoint now) override { return queue_->receive(now); }
-  Status want(const std::vector<Filter>& filters) override { return rules_.replace(filters); }
+  Status want(const std::vector<forward::Wanted>& wanted) override;
   std::map<std::string, std::uint64_t> counters() override;
 
   void finish(std::span<const forward::Outcome> outcomes) override;

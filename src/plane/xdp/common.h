@@ -52,8 +52,8 @@ NSX_ASSERT(sizeof(struct nsx_value) == 16);
 struct nsx_state {
   __u64 heartbeat_ns;  /* CLOCK_MONOTONIC of the forwarder's last round */
   __u64 heartbeat_limit_ns;
-  __u32 draining;
   __u32 shape_count;
+  __u32 reserved;
 };
 
 /* Map `ports`, by ifindex: an interface the plane works on. */
@@ -100,7 +100,6 @@ enum nsx_counter {
   NSX_REDIRECTED,       /* to the forwarder */
   NSX_FORWARDED,        /* observed only: forwarded here */
   NSX_BYPASS_HEARTBEAT, /* the forwarder is late or gone: to the kernel */
-  NSX_BYPASS_DRAIN,
   NSX_BYPASS_SOCKET,    /* no AF_XDP socket for that queue */
   NSX_BYPASS_FRAGMENT,
   NSX_BYPASS_MALFORMED,

@@ -42,7 +42,7 @@ std::vector<std::uint8_t> families_of(const Filter& f) {
 }
 
 // Several modules may have the same filter: the kernel needs the most that any of them wants.
-void merge(nsx_value& into, const KernelFilter& f) {
+void merge(nsx_value& into, const forward::Wanted& f) {
   if (!f.observer) {
     into.in_path = 1;
     return;
@@ -55,9 +55,9 @@ void merge(nsx_value& into, const KernelFilter& f) {
 
 }  // namespace
 
-Status FilterMaps::replace(std::span<const KernelFilter> filters) {
+Status FilterMaps::replace(std::span<const forward::Wanted> filters) {
   std::vector<nsx_shape> wanted;
-  for (const KernelFilter& f : filters) {
+  for (const forward::Wanted& f : filters) {
     for (std::uint8_t family : families_of(f.filter)) {
       nsx_shape shape = shape_of(f.filter, family);
       if (std::none_of(wanted.begin(), wanted.end(), [&](const nsx_shape& w) { return same_shape(w, shape); }))
@@ -80,7 +80,7 @@ Status FilterMaps::replace(std::span<const KernelFilter> filters) {
     if (index_of(w) == shapes.end()) *index_of(nsx_shape{}) = w;
 
   FilterKeys keys;
-  for (const KernelFilter& f : filters)
+  for (const forward::Wanted& f : filters)
     for (std::uint8_t family : families_of(f.filter)) {
       auto shape = static_cast<__u32>(index_of(shape_of(f.filter, family)) - shapes.begin());
       merge(keys[key_of(f.filter, shape)], f);

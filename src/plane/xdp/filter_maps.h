@@ -10,18 +10,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "forward/packet_plane.h"
 #include "plane/xdp/common.h"
-#include "wire/filter.h"
 
 namespace netserv::plane {
-
-// One filter as the kernel side needs it.
-struct KernelFilter {
-  Filter filter;
-  bool observer = false;
-  std::uint32_t snap_length = 0;    // observers: 0 = whole packet
-  std::uint32_t sample_one_in = 1;  // observers
-};
 
 struct KeyLess {
   bool operator()(const nsx_key& a, const nsx_key& b) const { return std::memcmp(&a, &b, sizeof a) < 0; }
@@ -34,7 +26,7 @@ class FilterMaps {
  public:
   // The keys for `filters`; a filter without a prefix that says IPv4 or IPv6 stands for both. An error, and
   // nothing changed, if they have more than NSX_MAX_SHAPES shapes or NSX_MAX_FILTERS keys.
-  Status replace(std::span<const KernelFilter> filters);
+  Status replace(std::span<const forward::Wanted> filters);
 
   const FilterKeys& keys() const { return keys_; }
   // family 0: unused; count() covers the last one in use.

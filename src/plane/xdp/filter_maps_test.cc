@@ -6,8 +6,8 @@
 namespace netserv::plane {
 namespace {
 
-KernelFilter udp(std::uint16_t port, const char* destination = nullptr) {
-  KernelFilter f;
+forward::Wanted udp(std::uint16_t port, const char* destination = nullptr) {
+  forward::Wanted f;
   f.filter.protocol = kProtocolUdp;
   f.filter.destination_port = port;
   if (destination) f.filter.destination = *Prefix::parse(destination);
@@ -16,7 +16,7 @@ KernelFilter udp(std::uint16_t port, const char* destination = nullptr) {
 
 TEST(FilterMaps, FiltersOfOneShapeShareIt) {
   FilterMaps maps;
-  std::vector<KernelFilter> filters;
+  std::vector<forward::Wanted> filters;
   for (std::uint16_t port = 1; port <= 1000; ++port) filters.push_back(udp(port, "10.0.0.0/24"));
   ASSERT_TRUE(maps.replace(filters));
   EXPECT_EQ(maps.shape_count(), 1u);
@@ -28,7 +28,7 @@ TEST(FilterMaps, WithoutPrefixItStandsForBothFamilies) {
   ASSERT_TRUE(maps.replace(std::vector{udp(5060)}));
   EXPECT_EQ(maps.shape_count(), 2u);
   EXPECT_EQ(maps.keys().size(), 2u);
-  KernelFilter contradiction = udp(5060, "10.0.0.0/8");
+  forward::Wanted contradiction = udp(5060, "10.0.0.0/8");
   contradiction.filter.source = *Prefix::parse("2001:db8::/32");
   ASSERT_TRUE(maps.replace(std::vector{contradiction}));
   EXPECT_TRUE(maps.keys().empty());
@@ -47,10 +47,10 @@ TEST(FilterMaps, ShapesKeepTheirIndexWhileOthersComeAndGo) {
 
 TEST(FilterMaps, RefusesTheSixtyFifthShapeAndChangesNothing) {
   FilterMaps maps;
-  std::vector<KernelFilter> filters;
+  std::vector<forward::Wanted> filters;
   for (unsigned length = 1; length <= 32; ++length)
     for (unsigned other : {8u, 16u, 24u}) {
-      KernelFilter f = udp(9);
+      forward::Wanted f = udp(9);
       f.filter.source = Prefix(*IpAddress::parse("10.0.0.0"), length);
       f.filter.destination = Prefix(*IpAddress::parse("10.0.0.0"), other);
       if (filters.size() < 64) filters.push_back(f);
@@ -63,7 +63,7 @@ TEST(FilterMaps, RefusesTheSixtyFifthShapeAndChangesNothing) {
 }
 
 TEST(FilterMaps, ObserversOfOneFilterGetTheMostThatAnyWants) {
-  KernelFilter a = udp(5060, "10.0.0.0/8"), b = a, c = a;
+  forward::Wanted a = udp(5060, "10.0.0.0/8"), b = a, c = a;
   a.observer = b.observer = true;
   a.snap_length = 64, a.sample_one_in = 10;
   b.snap_length = 128, b.sample_one_in = 5;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kCounterNames[NSX_COUNTERS] = {
     "xdp_seen",          "xdp_unmatched",        "xdp_redirected",  "xdp_forwarded_in_kernel", "bypass_heartbeat",
-    "bypass_drain",      "bypass_no_socket",     "bypass_fragment", "bypass_malformed",        "bypass_vlan",
+    "bypass_no_socket",     "bypass_fragment", "bypass_malformed",        "bypass_vlan",
     "bypass_local",      "bypass_icmp",          "bypass_no_metadata",   "observer_copies", "observer_copies_lost"};
 
 struct Attachment {
@@ -127,7 +127,7 @@ Status XdpProgram::set_port(unsigned ifindex, std::span<const int> socket_fds) {
   return {};
 }
 
-Status XdpProgram::set_filters(std::span<const KernelFilter> filters) {
+Status XdpProgram::set_filters(std::span<const forward::Wanted> filters) {
   int keys_fd = bpf_map__fd(impl_->skeleton->maps.filters);
   int shapes_fd = bpf_map__fd(impl_->skeleton->maps.shapes);
   FilterKeys before = impl_->filters.keys();

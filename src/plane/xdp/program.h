@@ -35,8 +35,7 @@ class XdpProgram {
   Status set_port(unsigned ifindex, std::span<const int> socket_fds);
 
   // Adds what is new before it removes what is gone, so a filter in both never misses a packet.
-  Status set_filters(std::span<const KernelFilter> filters);
-  void set_draining(bool draining) { state_->draining = draining ? 1 : 0; }
+  Status set_filters(std::span<const forward::Wanted> filters);
   // Older than `limit`: the program passes everything to the kernel.
   void heartbeat(TimePoint now) { state_->heartbeat_ns = static_cast<__u64>(now.time_since_epoch().count()); }
   void set_heartbeat_limit(Duration limit) { state_->heartbeat_limit_ns = static_cast<__u64>(limit.count()); }

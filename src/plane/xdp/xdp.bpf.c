@@ -284,7 +284,6 @@ int netserv_xdp(struct xdp_md* ctx) {
   struct matching m = {.packet = &h};
   bpf_loop(now->shape_count < NSX_MAX_SHAPES ? now->shape_count : NSX_MAX_SHAPES, match_shape, &m, 0);
   if (!m.found.in_path && !m.found.observed) return pass(NSX_UNMATCHED);
-  if (now->draining) return pass(NSX_BYPASS_DRAIN);
   if (bpf_ktime_get_ns() - now->heartbeat_ns > now->heartbeat_limit_ns) return pass(NSX_BYPASS_HEARTBEAT);
 
   struct nsx_meta route = {.magic = NSX_META_MAGIC};

@@ -3,6 +3,7 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -64,13 +65,18 @@ XdpPlane::FrameNote& XdpPlane::note(FrameAddress frame) {
       umem_->bytes(frame - sizeof(nsx_meta) - sizeof(FrameNote), sizeof(FrameNote)).data());
 }
 
-Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options, KernelSender& kernel) {
+Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options) {
   if (options.interfaces.empty()) return fail(Origin::kOperator, "plane xdp", "names no interfaces");
-  std::unique_ptr<XdpPlane> plane(new XdpPlane(kernel));
+  std::unique_ptr<XdpPlane> plane(new XdpPlane);
+  plane->poll_ = sys::UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!plane->poll_) return fail_errno("plane xdp", "epoll", errno);
+  NETSERV_ASSIGN(plane->kernel_, RawSender::create(options.mark));
   std::uint32_t queues = 0;
   for (const std::string& interface : options.interfaces) queues += receive_queues(interface);
   NETSERV_ASSIGN(plane->umem_, Umem::create(queues * options.frames_per_queue));
   NETSERV_ASSIGN(plane->program_, XdpProgram::load());
+  plane->copies_.reserve(256);
+  plane->copies_bytes_.reserve(256 * 1024);
   plane->program_->set_heartbeat_limit(options.heartbeat_limit);
   for (const std::string& interface : options.interfaces) NETSERV_TRY(plane->open_port(interface, options));
   return plane;
@@ -97,7 +103,10 @@ Status XdpPlane::open_port(const std::string& interface, const XdpPlaneOptions& 
     auto port = std::make_unique<Port>();
     port->ifindex = ifindex;
     port->socket = std::move(*socket);
-    fds.push_back(port->socket->fd());
+    int fd = port->socket->fd();
+    epoll_event event{EPOLLIN, {}};
+    if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail_errno(interface, "epoll", errno);
+    fds.push_back(fd);
     if (queue == 0) port_of_egress_[ifindex] = ports_.size();
     ports_.push_back(std::move(port));
   }
@@ -112,13 +121,9 @@ XdpPlane::~XdpPlane() {
   ports_.clear();  // the sockets before their packet memory
 }
 
-std::vector<int> XdpPlane::fds() const {
-  std::vector<int> out;
-  for (const auto& port : ports_) out.push_back(port->socket->fd());
-  return out;
-}
-
-std::size_t XdpPlane::receive(std::span<forward::Packet> out) {
+std::span<const forward::Packet> XdpPlane::receive(TimePoint now) {
+  program_->heartbeat(now);
+  std::span<forward::Packet> out = batch_;
   std::size_t count = 0;
   for (std::size_t turn = 0; turn < ports_.size() && count < out.size(); ++turn) {
     std::size_t at = (next_port_ + turn) % ports_.size();
@@ -147,7 +152,7 @@ std::size_t XdpPlane::receive(std::span<forward::Packet> out) {
     }
   }
   next_port_ = ports_.empty() ? 0 : (next_port_ + 1) % ports_.size();
-  return count;
+  return out.first(count);
 }
 
 void XdpPlane::drop(FrameAddress frame) {
@@ -166,7 +171,7 @@ void XdpPlane::transmit(std::size_t port, FrameAddress frame, std::uint32_t leng
 void XdpPlane::to_kernel(FrameAddress frame, std::uint32_t l3_length) {
   auto packet = umem_->bytes(frame + kEthernet, l3_length);
   ++to_kernel_;
-  if (!decrement_ttl(packet) || !kernel_.send(packet)) ++to_kernel_failed_;
+  if (!decrement_ttl(packet) || !kernel_->send(packet)) ++to_kernel_failed_;
   drop(frame);
 }
 
@@ -220,19 +225,31 @@ void XdpPlane::flush() {
     port->socket->reclaim();
     port->socket->refill();
   }
+  kernel_->flush();
 }
 
-std::size_t XdpPlane::take_copies(const EachCopy& each) {
-  return program_->take_copies([&](const nsx_copy& copy, std::span<const std::byte> bytes) {
-    forward::Packet packet;
-    // Observers' copies are never written to by the forwarder.
-    packet.data = const_cast<std::byte*>(bytes.data());
+// Gathers what the ring buffer holds into batches; a record's bytes are good only while it is looked at.
+void XdpPlane::take_copies(const TakeCopies& take) {
+  std::uint32_t sampled = 1;
+  auto hand_over = [&] {
+    if (copies_.empty()) return;
+    take(copies_, sampled);
+    copies_.clear();
+    copies_bytes_.clear();
+  };
+  program_->take_copies([&](const nsx_copy& copy, std::span<const std::byte> bytes) {
+    bool full = copies_.size() == copies_.capacity() || copies_bytes_.size() + bytes.size() > copies_bytes_.capacity();
+    if (full || copy.sampled_one_in != sampled) hand_over();
+    sampled = copy.sampled_one_in;
+    forward::Packet& packet = copies_.emplace_back();
+    packet.data = copies_bytes_.data() + copies_bytes_.size();
+    copies_bytes_.insert(copies_bytes_.end(), bytes.begin(), bytes.end());
     packet.length = packet.capacity = static_cast<std::uint32_t>(bytes.size());
     packet.original_length = copy.original_length;
     packet.ingress = static_cast<std::uint16_t>(copy.ingress);
     packet.received_ns = copy.received_ns;
-    each(packet, copy.sampled_one_in);
   });
+  hand_over();
 }
 
 std::size_t XdpPlane::missing_frames() const {
@@ -241,12 +258,14 @@ std::size_t XdpPlane::missing_frames() const {
   return umem_->frames() - known;
 }
 
-std::map<std::string, std::uint64_t> XdpPlane::counters() const {
+std::map<std::string, std::uint64_t> XdpPlane::counters() {
   auto out = program_->counters();
   out["xdp_transmitted"] = transmitted_;
   out["xdp_transmit_ring_full"] = transmit_full_;
   out["xdp_to_kernel"] = to_kernel_;
   out["xdp_to_kernel_failed"] = to_kernel_failed_;
+  out["raw_sent"] = kernel_->sent();
+  out["raw_send_failed"] = kernel_->failed();
   out["xdp_bad_metadata"] = bad_metadata_;
   out["xdp_frames_missing"] = missing_frames();
   for (const auto& port : ports_) {

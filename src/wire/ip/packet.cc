@@ -1,5 +1,6 @@
 #include "wire/ip/packet.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace netserv {
@@ -15,18 +16,19 @@ void put_u16(std::span<std::byte> b, std::size_t at, std::uint16_t v) {
 
 void read_ports(ByteSpan packet, PacketHeaders& h) {
   bool transport = h.protocol == kProtocolTcp || h.protocol == kProtocolUdp;
-  if (!transport || h.fragment || h.total_length < h.l3_length + 4u) return;
+  std::size_t there = std::min<std::size_t>(h.total_length, packet.size());
+  if (!transport || h.fragment || there < h.l3_length + 4u) return;
   h.has_ports = true;
   h.source_port = get_u16(packet, h.l3_length);
   h.destination_port = get_u16(packet, h.l3_length + 2u);
 }
 
-std::optional<PacketHeaders> parse_v4(ByteSpan p) {
+std::optional<PacketHeaders> parse_v4(ByteSpan p, std::size_t original_length) {
   if (p.size() < 20) return {};
   PacketHeaders h;
   h.l3_length = static_cast<std::uint16_t>((std::to_integer<unsigned>(p[0]) & 15) * 4);
   h.total_length = get_u16(p, 2);
-  if (h.l3_length < 20 || h.total_length < h.l3_length || h.total_length > p.size()) return {};
+  if (h.l3_length < 20 || h.total_length < h.l3_length || h.total_length > original_length) return {};
   h.fragment = (get_u16(p, 6) & 0x3fff) != 0;  // more-fragments, or an offset
   h.ttl = std::to_integer<std::uint8_t>(p[8]);
   h.protocol = std::to_integer<std::uint8_t>(p[9]);
@@ -37,18 +39,19 @@ std::optional<PacketHeaders> parse_v4(ByteSpan p) {
 }
 
 // Walks hop-by-hop (0), routing (43), destination options (60), AH (51) and fragment (44) headers.
-std::optional<PacketHeaders> parse_v6(ByteSpan p) {
+std::optional<PacketHeaders> parse_v6(ByteSpan p, std::size_t original_length) {
   if (p.size() < 40) return {};
   PacketHeaders h;
   h.total_length = 40u + get_u16(p, 4);
-  if (h.total_length > p.size()) return {};
+  if (h.total_length > original_length) return {};
+  std::size_t there = std::min<std::size_t>(h.total_length, p.size());
   h.ttl = std::to_integer<std::uint8_t>(p[7]);
   h.source = IpAddress::from_bytes(p.subspan(8, 16));
   h.destination = IpAddress::from_bytes(p.subspan(24, 16));
   std::uint8_t next = std::to_integer<std::uint8_t>(p[6]);
   std::size_t at = 40;
   while (next == 0 || next == 43 || next == 60 || next == 51 || next == 44) {
-    if (h.total_length < at + 8) return {};
+    if (there < at + 8) return {};
     std::size_t length = next == 44   ? 8
                          : next == 51 ? (std::to_integer<std::size_t>(p[at + 1]) + 2) * 4
                                       : (std::to_integer<std::size_t>(p[at + 1]) + 1) * 8;
@@ -90,11 +93,13 @@ std::optional<ChecksumPlace> checksum_place(std::uint8_t protocol) {
 
 }  // namespace
 
-std::optional<PacketHeaders> parse_packet(ByteSpan packet) {
+std::optional<PacketHeaders> parse_packet(ByteSpan packet) { return parse_cut_packet(packet, packet.size()); }
+
+std::optional<PacketHeaders> parse_cut_packet(ByteSpan packet, std::size_t original_length) {
   if (packet.empty()) return {};
   switch (std::to_integer<unsigned>(packet[0]) >> 4) {
-    case 4: return parse_v4(packet);
-    case 6: return parse_v6(packet);
+    case 4: return parse_v4(packet, original_length);
+    case 6: return parse_v6(packet, original_length);
     default: return {};
   }
 }

@@ -32,6 +32,8 @@ struct PacketHeaders {
 // `packet` starts at the IP header and may be longer than the packet (link padding). Empty if the bytes are
 // no IPv4 or IPv6 packet, or its lengths contradict each other or the span.
 std::optional<PacketHeaders> parse_packet(ByteSpan packet);
+// The same for the first bytes of a packet that was `original_length` bytes long.
+std::optional<PacketHeaders> parse_cut_packet(ByteSpan bytes, std::size_t original_length);
 
 // RFC 1071 sum of `bytes`, folded and complemented, on top of the not yet folded `partial`.
 std::uint16_t internet_checksum(ByteSpan bytes, std::uint32_t partial = 0);

@@ -31,6 +31,16 @@ TEST(ParsePacket, RefusesEveryTruncation) {
   for (std::size_t n = 0; n < whole.size(); ++n) EXPECT_FALSE(parse_packet(ByteSpan(whole).first(n))) << n;
 }
 
+TEST(ParsePacket, ReadsTheHeadersOfACutPacket) {
+  Bytes whole = udp4();
+  auto h = parse_cut_packet(ByteSpan(whole).first(24), whole.size());
+  ASSERT_TRUE(h);
+  EXPECT_EQ(h->destination_port, 5060);
+  EXPECT_EQ(h->total_length, 30u);
+  EXPECT_FALSE(parse_cut_packet(ByteSpan(whole).first(22), whole.size())->has_ports);
+  EXPECT_FALSE(parse_cut_packet(ByteSpan(whole).first(24), 29)) << "it says it is longer than it was";
+}
+
 TEST(ParsePacket, TakesLinkPaddingAsNotItsOwn) {
   Bytes padded = udp4();
   padded.resize(46);
