@@ -1,0 +1,163 @@
+#include "daemons/netservd/links.h"
+
+#include "wire/ipc/archive.h"
+
+namespace netserv::daemon {
+namespace {
+constexpr Duration kRetry = std::chrono::milliseconds(500);
+constexpr Duration kWelcomeWait = std::chrono::seconds(5);
+constexpr std::size_t kForwarderMessage = 1u << 20;
+}  // namespace
+
+ForwarderLink::ForwarderLink(sys::EventLoop& loop, std::string path, Emit emit)
+    : loop_(loop), path_(std::move(path)), emit_(std::move(emit)) {
+  connect();
+}
+
+void ForwarderLink::connect() {
+  auto fd = sys::connect_seqpacket(path_);
+  if (!fd) {
+    on_retry_ = loop_.after(kRetry, [this] { connect(); });
+    return;
+  }
+  on_retry_.reset();
+  channel_ = sys::Channel(std::move(*fd));
+  on_readable_ = loop_.on_io(channel_.fd(), EPOLLIN, [this](std::uint32_t) { receive(); });
+  if (auto sent = channel_.send(ipc::encode<ipc::ToForwarder>(ipc::ForwarderHello{})); !sent) reset(sent.error().message());
+}
+
+void ForwarderLink::send(const ipc::ToForwarder& message) {
+  if (!up_) return;
+  if (auto sent = channel_.send(ipc::encode(message)); !sent)
+    loop_.post([this, text = sent.error().message()] { reset(text); });
+}
+
+void ForwarderLink::reset(const std::string& reason) {
+  if (!channel_.open()) return;
+  on_readable_.reset();
+  channel_.close();
+  rings_.clear();
+  stats_ = {};
+  on_retry_ = loop_.after(kRetry, [this] { connect(); });
+  if (std::exchange(up_, false)) emit_(node::ForwarderGone{reason});
+}
+
+std::vector<int> ForwarderLink::ring_of(ContainerId container) const {
+  std::vector<int> out;
+  if (auto it = rings_.find(container); it != rings_.end())
+    for (const sys::UniqueFd& fd : it->second) out.push_back(fd.get());
+  return out;
+}
+
+void ForwarderLink::receive() {
+  while (channel_.open()) {
+    sys::Datagram datagram;
+    auto got = channel_.receive(datagram, kForwarderMessage);
+    if (!got) return reset(got.error().message());
+    if (*got == sys::Channel::Received::kClosed) return reset("the forwarder closed the connection");
+    if (*got == sys::Channel::Received::kNothing) return;
+    auto message = ipc::decode<ipc::FromForwarder>(datagram.bytes);
+    if (!message) return reset(message.error().message());
+    if (auto* welcome = std::get_if<ipc::ForwarderWelcome>(&*message)) {
+      if (welcome->protocol != ipc::kForwarderProtocol) return reset("it speaks another protocol version");
+      up_ = true;
+      emit_(node::ForwarderUp{*welcome});
+      continue;
+    }
+    if (auto* ring = std::get_if<ipc::ContainerRing>(&*message)) rings_[ring->container] = std::move(datagram.fds);
+    if (auto* stats = std::get_if<ipc::ForwarderStats>(&*message)) stats_ = *stats;
+    if (up_) emit_(node::ForwarderSaid{std::move(*message)});
+  }
+}
+
+ContainerLinks::ContainerLinks(sys::EventLoop& loop, lxc::ContainerHost& host, MakeSpec make_spec,
+                               std::function<std::string(ContainerId)> run_folder,
+                               std::function<std::string(ContainerId)> name, Emit emit)
+    : loop_(loop), host_(host), make_spec_(std::move(make_spec)), run_folder_(std::move(run_folder)),
+      name_(std::move(name)), emit_(std::move(emit)) {}
+
+void ContainerLinks::start(const node::ContainerRecord& container) {
+  ContainerId id = container.id;
+  if (connect(id)) return;  // it has been running all along
+  auto spec = make_spec_(container);
+  if (!spec) {
+    loop_.post([this, id, text = spec.error().message()] { emit_(node::ContainerGone{id, text}); });
+    return;
+  }
+  host_.start(*spec, [this, id](Result<lxc::ContainerStarted> started) {
+    if (!started) return emit_(node::ContainerGone{id, started.error().message()});
+    if (!connect(id)) return emit_(node::ContainerGone{id, "it does not listen on its control socket"});
+    links_[id]->pid = started->init_pid;
+  });
+}
+
+bool ContainerLinks::connect(ContainerId id) {
+  auto fd = sys::connect_seqpacket(lxc::control_socket(run_folder_(id)));
+  if (!fd) return false;
+  auto link = std::make_shared<Link>();
+  link->channel = sys::Channel(std::move(*fd));
+  if (!link->channel.send(ipc::encode<ipc::ToContainer>(ipc::Hello{}))) return false;
+  link->on_readable = loop_.on_io(link->channel.fd(), EPOLLIN, [this, id](std::uint32_t) { receive(id); });
+  link->on_deadline = loop_.after(kWelcomeWait, [this, id] { lost(id, "it does not answer"); });
+  links_[id] = std::move(link);
+  return true;
+}
+
+void ContainerLinks::stop(const node::ContainerRecord& container) {
+  ContainerId id = container.id;
+  links_.erase(id);
+  statuses_.erase(id);
+  host_.stop(name_(id), [this, id](Status stopped) {
+    emit_(node::ContainerGone{id, stopped ? "stopped" : stopped.error().message()});
+  });
+}
+
+void ContainerLinks::send(ContainerId id, const ipc::ToContainer& message, const std::vector<int>& fds) {
+  auto it = links_.find(id);
+  if (it == links_.end()) return;
+  if (auto sent = it->second->channel.send(ipc::encode(message), fds); !sent)
+    loop_.post([this, id, text = sent.error().message()] { lost(id, text); });
+}
+
+void ContainerLinks::lost(ContainerId id, const std::string& reason) {
+  if (links_.erase(id) == 0) return;
+  statuses_.erase(id);
+  emit_(node::ContainerGone{id, reason});
+}
+
+void ContainerLinks::receive(ContainerId id) {
+  while (true) {
+    auto it = links_.find(id);
+    if (it == links_.end()) return;
+    std::shared_ptr<Link> link = it->second;
+    sys::Datagram datagram;
+    auto got = link->channel.receive(datagram, ipc::kMaxMessageBytes);
+    if (!got) return lost(id, got.error().message());
+    if (*got == sys::Channel::Received::kClosed) return lost(id, "it ended");
+    if (*got == sys::Channel::Received::kNothing) return;
+    auto message = ipc::decode<ipc::FromContainer>(datagram.bytes);
+    if (!message) return lost(id, message.error().message());
+    if (auto* welcome = std::get_if<ipc::Welcome>(&*message)) {
+      if (welcome->protocol != ipc::kContainerProtocol) return lost(id, "it speaks another protocol version");
+      link->welcome = true;
+      link->on_deadline.reset();
+      emit_(node::ContainerUp{id, *welcome});
+      continue;
+    }
+    if (!link->welcome) return lost(id, "it spoke before its welcome");
+    if (auto* status = std::get_if<ipc::ContainerStatus>(&*message)) statuses_[id] = *status;
+    emit_(node::ContainerSaid{id, std::move(*message)});
+  }
+}
+
+void ContainerLinks::ask_status() {
+  for (const auto& [id, link] : std::map(links_))
+    if (link->welcome) send(id, ipc::GetStatus{}, {});
+}
+
+pid_t ContainerLinks::pid_of(ContainerId container) const {
+  auto it = links_.find(container);
+  return it == links_.end() ? 0 : it->second->pid;
+}
+
+}  // namespace netserv::daemon

@@ -1,0 +1,78 @@
+// Connections to the forwarder and to the containers (wire/ipc). Each says what happens as events of the
+// controller; messages that make no sense close the connection.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lxc/container_host.h"
+#include "node/actions.h"
+#include "node/events.h"
+#include "sys/event_loop.h"
+#include "sys/seqpacket.h"
+
+namespace netserv::daemon {
+
+using Emit = std::function<void(node::Event)>;
+
+// Connects, and again every half second after it was lost. Keeps each container's ring descriptors.
+class ForwarderLink {
+ public:
+  ForwarderLink(sys::EventLoop& loop, std::string path, Emit emit);
+  void send(const ipc::ToForwarder& message);
+  void reset(const std::string& reason);
+  bool up() const { return up_; }
+  std::vector<int> ring_of(ContainerId container) const;
+  const ipc::ForwarderStats& stats() const { return stats_; }
+
+ private:
+  void connect();
+  void receive();
+
+  sys::EventLoop& loop_;
+  std::string path_;
+  Emit emit_;
+  sys::Channel channel_;
+  bool up_ = false;
+  sys::EventHandle on_readable_, on_retry_;
+  std::map<ContainerId, std::vector<sys::UniqueFd>> rings_;
+  ipc::ForwarderStats stats_;
+};
+
+class ContainerLinks {
+ public:
+  // What is needed to start one that does not run yet.
+  using MakeSpec = std::function<Result<lxc::LaunchSpec>(const node::ContainerRecord&)>;
+  ContainerLinks(sys::EventLoop& loop, lxc::ContainerHost& host, MakeSpec make_spec,
+                 std::function<std::string(ContainerId)> run_folder, std::function<std::string(ContainerId)> name, Emit emit);
+  void start(const node::ContainerRecord& container);  // adopts one that listens
+  void stop(const node::ContainerRecord& container);
+  void send(ContainerId container, const ipc::ToContainer& message, const std::vector<int>& fds);
+  void ask_status();
+  const std::map<ContainerId, ipc::ContainerStatus>& statuses() const { return statuses_; }
+  pid_t pid_of(ContainerId container) const;
+
+ private:
+  struct Link {
+    sys::Channel channel;
+    sys::EventHandle on_readable, on_deadline;
+    bool welcome = false;
+    pid_t pid = 0;
+  };
+  bool connect(ContainerId id);
+  void receive(ContainerId id);
+  void lost(ContainerId id, const std::string& reason);
+
+  sys::EventLoop& loop_;
+  lxc::ContainerHost& host_;
+  MakeSpec make_spec_;
+  std::function<std::string(ContainerId)> run_folder_, name_;
+  Emit emit_;
+  std::map<ContainerId, std::shared_ptr<Link>> links_;
+  std::map<ContainerId, ipc::ContainerStatus> statuses_;
+};
+
+}  // namespace netserv::daemon

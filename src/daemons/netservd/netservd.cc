@@ -1,0 +1,192 @@
+#include "daemons/netservd/netservd.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "base/log.h"
+#include "daemons/netservd/settings.h"
+#include "sys/clock.h"
+
+namespace netserv::daemon {
+namespace {
+
+constexpr Duration kStatisticsEvery = std::chrono::seconds(1);
+
+Status make_folder(const std::string& path, mode_t mode) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail(Origin::kSystem, path, "cannot be made: " + error.message());
+  ::chmod(path.c_str(), mode);
+  return {};
+}
+
+node::Now now() { return {sys::now(), sys::wall_now()}; }
+
+LogLevel level_of(const node::Happened& h) {
+  using W = node::Happened::What;
+  switch (h.what) {
+    case W::kFailed: case W::kTrapped: case W::kContainerLost: case W::kContainerStalled: case W::kForwarderLost:
+    case W::kPlaneProblem: case W::kFiltersRefused: return LogLevel::kWarning;
+    default: return LogLevel::kInfo;
+  }
+}
+
+}  // namespace
+
+Netservd::Netservd(sys::EventLoop& loop, config::Config config, std::string config_path, std::string programs)
+    : loop_(loop), config_(std::move(config)), config_path_(std::move(config_path)), programs_(std::move(programs)),
+      started_(sys::now()) {}
+
+Status Netservd::start() {
+  NETSERV_TRY(make_folder(config_.node.state_folder, 0711));
+  NETSERV_TRY(make_folder(config_.node.state_folder + "/containers", 0711));
+  NETSERV_TRY(make_folder(config_.node.run_folder, 0755));
+  NETSERV_TRY(make_folder(config_.node.run_folder + "/containers", 0711));
+  NETSERV_TRY(make_folder(config_.node.cache_folder, 0755));
+  const std::string work = config_.node.cache_folder + "/work";
+  std::error_code ignored;
+  std::filesystem::remove_all(work, ignored);
+  NETSERV_TRY(make_folder(work, 0711));
+
+  NETSERV_ASSIGN(store_, store::SqliteStore::open(config_.node.state_folder + "/netservd.db"));
+  NETSERV_ASSIGN(node::Snapshot snapshot, store_->load());
+  NETSERV_ASSIGN(cache_, compile::ModuleCache::open(config_.node.cache_folder));
+  NETSERV_ASSIGN(auto publishers, policies(config_));
+
+  auto emit_event = [this](node::Event event) { emit(std::move(event)); };
+  host_ = std::make_unique<lxc::ContainerHost>(loop_, programs_ + "/netserv-launch", config_.node.state_folder + "/containers");
+  installer_ = std::make_unique<Installer>(loop_, config_, programs_, work, *cache_, emit_event);
+  notifier_ = std::make_unique<Notifier>(loop_, config_, programs_);
+  desk_ = std::make_unique<RequestDesk>(
+      RequestDesk::Needs{[this] { return facts(); },
+                         [this](const PublisherId& p, const std::string& digest) { return installer_->cached(p, digest); },
+                         [this](const node::Happened& h) { on_happened(h); }},
+      requirements(config_));
+  desk_->set_policies(std::move(publishers), own_addresses(config_));
+  containers_ = std::make_unique<ContainerLinks>(
+      loop_, *host_, [this](const node::ContainerRecord& c) { return spec_for(c); },
+      [this](ContainerId id) { return container_run_folder(config_, id); },
+      [this](ContainerId id) { return container_name(config_, id); }, emit_event);
+  controller_ = std::make_unique<node::Controller>(*store_, *this, *this, now);
+  forwarder_ = std::make_unique<ForwarderLink>(loop_, config_.forwarder_socket(), emit_event);
+  NETSERV_TRY(listen());
+
+  std::map<node::ModuleKey, node::Artifact> cached;
+  for (const node::ModuleRecord& m : snapshot.modules)
+    if (auto artifact = installer_->cached(m.key.publisher, m.spec.digest)) cached[m.key] = *artifact;
+  controller_->start(snapshot, node_settings(config_), cached);
+  arm();
+  poll_ = loop_.every(kStatisticsEvery, [this] {
+    if (forwarder_->up()) forwarder_->send(ipc::GetForwarderStats{});
+    containers_->ask_status();
+  });
+  return {};
+}
+
+Status Netservd::listen() {
+  NETSERV_ASSIGN(ncm_, NcmServer::listen(loop_, config_.ncm_socket(), config_.ncm.mode, [this] { return new_id(); },
+                                         [this](const ncm::Message& message, node::RequestId id) {
+                                           RequestDesk::Outcome out = desk_->handle(message, id);
+                                           if (out.response) ncm_->answer(id, *out.response);
+                                           if (out.event) emit(std::move(*out.event));
+                                         }));
+  NETSERV_ASSIGN(admin_, AdminServer::listen(loop_, config_.admin_socket(), config_.admin.mode,
+                                             {[this] { return facts(); },
+                                              [this](ContainerId id) { return containers_->pid_of(id); },
+                                              [this] { return new_id(); },
+                                              [this](node::Event event) { emit(std::move(event)); }}));
+  return {};
+}
+
+Facts Netservd::facts() const { return {controller_->state(), containers_->statuses(), forwarder_->stats(), now(), started_}; }
+
+// Log lines and statistics go past the controller: they decide nothing.
+void Netservd::emit(node::Event event) {
+  if (auto* said = std::get_if<node::ContainerSaid>(&event)) {
+    if (auto* log = std::get_if<ipc::ModuleLog>(&said->message)) return module_log(said->container, *log);
+    if (std::holds_alternative<ipc::ContainerStatus>(said->message)) return;
+  }
+  controller_->handle(std::move(event));
+  arm();
+}
+
+void Netservd::arm() {
+  tick_ = loop_.after(controller_->until_next_tick(), [this] { emit(node::Tick{}); });
+}
+
+void Netservd::perform(const node::Action& action) {
+  std::visit([&](const auto& a) { act(a); }, action);
+}
+
+void Netservd::act(const node::ReleaseObject& a) {
+  std::string key = a.object.substr(0, a.object.rfind(".so"));
+  if (auto revoked = cache_->revoke(a.publisher, key); !revoked)
+    log_warning({.publisher = a.publisher.value()}, "{}", revoked.error().message());
+}
+
+void Netservd::act(const node::SendContainer& a) {
+  std::vector<int> fds;
+  if (std::holds_alternative<ipc::AttachRing>(a.message)) fds = forwarder_->ring_of(a.container);
+  containers_->send(a.container, a.message, fds);
+}
+
+// Not from within the action loop: dropping the connection is an event.
+void Netservd::act(const node::ResetForwarder& a) {
+  loop_.post([this, reason = a.reason] { forwarder_->reset(reason); });
+}
+
+void Netservd::act(const node::Answer& a) {
+  if (!ncm_->answer(a.request, a.response)) admin_->answer(a.request, a.response);
+}
+
+void Netservd::on_happened(const node::Happened& h) {
+  const std::string text = sentence(h);
+  if (log_enabled(level_of(h)))
+    log_line(level_of(h), {.publisher = h.key.publisher.value(), .module = h.key.module.value()}, text);
+  nlohmann::json event = event_json(h, sys::wall_now());
+  if (!h.notification.empty() && event_kind(h) != "state" && h.what != node::Happened::What::kRefused) {
+    event["node"] = config_.node.address.to_string();
+    notifier_->post(h.notification, event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  if (admin_) admin_->event(std::move(event));
+}
+
+void Netservd::on_store_problem(const Error& error) { log_error({.name = "database"}, "{}", error.message()); }
+
+void Netservd::module_log(ContainerId container, const ipc::ModuleLog& log) {
+  auto it = controller_->state().containers.find(container);
+  if (it == controller_->state().containers.end()) return;
+  static constexpr const char* kLevels[] = {"debug", "info", "warning", "error"};
+  node::ModuleKey key{it->second.record.publisher, log.module};
+  if (!controller_->state().modules.count(key)) return;
+  admin_->log(key, nlohmann::json{{"time", rfc3339(sys::wall_now())},
+                                  {"publisher", key.publisher.value()},
+                                  {"module", key.module.value()},
+                                  {"level", kLevels[std::min<int>(log.level, 3)]},
+                                  {"text", log.text}});
+}
+
+Result<lxc::LaunchSpec> Netservd::spec_for(const node::ContainerRecord& container) {
+  NETSERV_ASSIGN(std::string folder, cache_->publisher_folder(container.publisher));
+  return launch_spec(config_, container, folder, programs_ + "/netserv-container");
+}
+
+// Everything is checked before anything is taken over.
+void Netservd::reload() {
+  auto fresh = config::load(config_path_);
+  if (!fresh) return log_error({.name = config_path_}, "kept the old configuration: {}", fresh.error().message());
+  std::vector<std::string> ignored;
+  config::Config next = config::reloaded(config_, *fresh, ignored);
+  auto publishers = policies(next);
+  if (!publishers) return log_error({.name = config_path_}, "kept the old configuration: {}", publishers.error().message());
+  for (const std::string& section : ignored)
+    log_warning({.name = config_path_}, "[{}] has changed: that needs a restart", section);
+  config_ = std::move(next);
+  set_log_level(config_.log_level);
+  desk_->set_policies(std::move(*publishers), own_addresses(config_));
+  emit(node::Reloaded{node_settings(config_)});
+}
+
+}  // namespace netserv::daemon

@@ -1,0 +1,102 @@
+#include "daemons/netservd/stream_server.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace netserv::daemon {
+namespace {
+constexpr std::size_t kMostClients = 64;
+constexpr std::size_t kMostUnread = 4u << 20;
+}  // namespace
+
+StreamServer::StreamServer(sys::EventLoop& loop, sys::UniqueFd listener, Handler handler)
+    : loop_(loop), listener_(std::move(listener)), handler_(std::move(handler)) {
+  on_accept_ = loop_.on_io(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_all(); });
+}
+
+Result<std::unique_ptr<StreamServer>> StreamServer::listen(sys::EventLoop& loop, const std::string& path, unsigned mode,
+                                                           Handler handler) {
+  NETSERV_ASSIGN(sys::UniqueFd listener, sys::listen_stream(path, mode));
+  return std::unique_ptr<StreamServer>(new StreamServer(loop, std::move(listener), std::move(handler)));
+}
+
+void StreamServer::accept_all() {
+  while (true) {
+    auto fd = sys::accept_connection(listener_.get());
+    if (!fd || !*fd) return;
+    if (clients_.size() >= kMostClients) continue;  // closed at once: the client sees end of file
+    ClientId id = next_++;
+    auto client = std::make_shared<Client>();
+    client->fd = std::move(*fd);
+    client->on_io = loop_.on_io(client->fd.get(), EPOLLIN, [this, id](std::uint32_t events) { ready(id, events); });
+    clients_[id] = std::move(client);
+    handler_.opened(id);
+  }
+}
+
+void StreamServer::ready(ClientId id, std::uint32_t events) {
+  auto it = clients_.find(id);
+  if (it == clients_.end()) return;
+  std::shared_ptr<Client> client = it->second;
+  if ((events & EPOLLOUT) && !flush(id, *client)) return;
+  if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
+  char buffer[16384];
+  ssize_t n = ::recv(client->fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) return drop(id);
+  if (!client->closing) handler_.received(id, std::string_view(buffer, static_cast<std::size_t>(n)));
+}
+
+// False: the client is gone.
+bool StreamServer::flush(ClientId id, Client& client) {
+  while (!client.out.empty()) {
+    ssize_t n = ::send(client.fd.get(), client.out.data(), client.out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0) {
+      drop(id);
+      return false;
+    }
+    client.out.erase(0, static_cast<std::size_t>(n));
+  }
+  if (client.out.empty() && client.closing) {
+    drop(id);
+    return false;
+  }
+  bool want = !client.out.empty();
+  if (want == client.writing) return true;
+  client.writing = want;
+  client.on_io.reset();
+  client.on_io = loop_.on_io(client.fd.get(), want ? EPOLLIN | EPOLLOUT : EPOLLIN,
+                             [this, id](std::uint32_t events) { ready(id, events); });
+  return true;
+}
+
+void StreamServer::write(ClientId id, std::string_view text) {
+  auto it = clients_.find(id);
+  if (it == clients_.end()) return;
+  std::shared_ptr<Client> client = it->second;
+  if (client->out.size() + text.size() > kMostUnread) return drop(id);
+  client->out += text;
+  flush(id, *client);
+}
+
+void StreamServer::close(ClientId id) {
+  auto it = clients_.find(id);
+  if (it == clients_.end()) return;
+  std::shared_ptr<Client> client = it->second;
+  client->closing = true;
+  flush(id, *client);
+}
+
+void StreamServer::drop(ClientId id) {
+  auto it = clients_.find(id);
+  if (it == clients_.end()) return;
+  std::shared_ptr<Client> keep = it->second;
+  clients_.erase(it);
+  // Not within the source's own callback chain of handler calls.
+  loop_.post([this, id, keep] { handler_.closed(id); });
+}
+
+}  // namespace netserv::daemon
