@@ -93,7 +93,6 @@ void read_publisher(Section& s, Publisher& p) {
   s.text("key", p.key);
   s.prefixes("destinations", p.destinations);
   s.list<std::uint16_t>("ports", p.ports, [&](const toml::node& n, std::uint16_t& v) { s.number_of(n, "ports", v, 1, 65535); });
-  s.texts("protocols", p.protocols);
   s.list<Port>("listen", p.listen, [&](const toml::node& n, Port& v) { s.parsed_of(n, "listen", v, &parse_port); });
   s.prefixes("egress", p.egress);
   s.texts("blocks", p.blocks);

@@ -33,7 +33,6 @@ struct Publisher {
   std::string key;                     // Ed25519 public key, base64 of 32 bytes
   std::vector<Prefix> destinations;    // that its filters may match, and its modules emit from
   std::vector<std::uint16_t> ports;    // that its filters may match; empty: any
-  std::vector<std::string> protocols;  // "udp", "tcp", numbers; empty: any
   std::vector<Port> listen;            // that its modules may be reached at
   std::vector<Prefix> egress;          // where its modules may open conversations to
   std::vector<std::string> blocks{"packet/1", "timer/1", "log/1", "properties/1", "counters/1"};

@@ -35,7 +35,6 @@ TEST(Config, EveryFieldPrintsBack) {
   p.name = "alice";
   p.key = std::string(43, 'A') + "=";
   p.ports = {5060, 53};
-  p.protocols = {"udp"};
   p.listen = {{"tcp", 80}};
   p.destinations = {*Prefix::parse("10.0.0.0/8"), *Prefix::parse("2001:db8::/32")};
   p.priority = -3;

@@ -87,7 +87,6 @@ std::string print(const Config& c) {
     line(o, "key", p.key);
     line(o, "destinations", p.destinations);
     line(o, "ports", p.ports);
-    line(o, "protocols", p.protocols);
     line(o, "listen", p.listen);
     line(o, "egress", p.egress);
     line(o, "blocks", p.blocks);

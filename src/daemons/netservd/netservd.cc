@@ -72,6 +72,10 @@ Status Netservd::start() {
   controller_ = std::make_unique<node::Controller>(*store_, *this, *this, now);
   forwarder_ = std::make_unique<ForwarderLink>(loop_, config_.forwarder_socket(), emit_event);
   NETSERV_TRY(listen());
+  if (const auto& at = config_.metrics.listen) {
+    bool six = at->address.find(':') != std::string::npos;
+    NETSERV_ASSIGN(metrics_, metrics::Endpoint::start((six ? "[" + at->address + "]" : at->address) + ":" + std::to_string(at->port)));
+  }
 
   std::map<node::ModuleKey, node::Artifact> cached;
   for (const node::ModuleRecord& m : snapshot.modules)
@@ -81,6 +85,7 @@ Status Netservd::start() {
   poll_ = loop_.every(kStatisticsEvery, [this] {
     if (forwarder_->up()) forwarder_->send(ipc::GetForwarderStats{});
     containers_->ask_status();
+    if (metrics_) metrics_->publish(measures_.families(facts(), notifier_->sent(), notifier_->dropped()));
   });
   return {};
 }
@@ -142,6 +147,7 @@ void Netservd::act(const node::Answer& a) {
 }
 
 void Netservd::on_happened(const node::Happened& h) {
+  measures_.on_happened(h);
   const std::string text = sentence(h);
   if (log_enabled(level_of(h)))
     log_line(level_of(h), {.publisher = h.key.publisher.value(), .module = h.key.module.value()}, text);

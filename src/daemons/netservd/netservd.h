@@ -10,6 +10,7 @@
 #include "daemons/netservd/admin_server.h"
 #include "daemons/netservd/installer.h"
 #include "daemons/netservd/links.h"
+#include "daemons/netservd/measures.h"
 #include "daemons/netservd/ncm_server.h"
 #include "daemons/netservd/notifier.h"
 #include "daemons/netservd/request_desk.h"
@@ -26,7 +27,6 @@ class Netservd : public node::Outputs, public node::Observer {
   Status start();
   void reload();
   Facts facts() const;
-  const Notifier& notifier() const { return *notifier_; }
   const config::Config& config() const { return config_; }
 
  private:
@@ -67,6 +67,8 @@ class Netservd : public node::Outputs, public node::Observer {
   std::unique_ptr<ContainerLinks> containers_;
   std::unique_ptr<NcmServer> ncm_;
   std::unique_ptr<AdminServer> admin_;
+  Measures measures_;
+  std::unique_ptr<metrics::Endpoint> metrics_;
   sys::EventHandle tick_, poll_;
 };
 

@@ -18,7 +18,7 @@ namespace netserv::daemon {
 const std::vector<std::string>& node_blocks();
 
 node::Settings node_settings(const config::Config& config);
-// Errors name the publisher whose key or protocol is wrong.
+// Errors name the publisher whose key is wrong.
 Result<std::map<PublisherId, auth::PublisherPolicy>> policies(const config::Config& config);
 auth::Requirements requirements(const config::Config& config);
 std::vector<Prefix> own_addresses(const config::Config& config);
