@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sstream>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -111,6 +112,11 @@ Attempt run(const BuildOptions& options, const char* level, const std::string& f
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) return {Outcome::kBroken, "can't start " + options.compiler + ": " + fail_errno("", "", error).value().text};
+  if (options.memory_bytes != 0) {
+    // In time for cc1, which the driver starts later; not a limit of this process, which may be larger.
+    const rlimit memory{options.memory_bytes, options.memory_bytes};
+    prlimit(child, RLIMIT_AS, &memory, nullptr);
+  }
   return wait_for(child, until, log_path);
 }
 

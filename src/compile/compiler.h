@@ -1,10 +1,11 @@
 // From C text to a shared object: runs the host's gcc in a folder of its own.
 //
-// build_object() blocks, for at most `deadline`; what it started is dead when it returns. It sets no limits
-// itself: gcc inherits those of the process (the helper's sandbox sets them, sandbox/limits.h).
+// build_object() blocks, for at most `deadline`; what it started is dead when it returns. Limits other than memory
+// and time are those of the process, which gcc inherits (the helper's sandbox sets them, sandbox/limits.h).
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 #include "base/bytes.h"
@@ -19,6 +20,7 @@ inline constexpr unsigned kPipelineVersion = 2;
 struct BuildOptions {
   std::string compiler = "/usr/bin/gcc";
   std::chrono::milliseconds deadline{60000};
+  std::uint64_t memory_bytes = 0;  // address space of the compiler's processes; 0: as inherited
 };
 
 // Writes the object to `object_path`, made anew; scratch files go to `work_folder`, which exists and is
