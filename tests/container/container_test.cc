@@ -1,0 +1,274 @@
+// Containers as they run: liblxc, namespaces, cgroups, seccomp, ring and control protocol together. Needs root.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "support/container_fixture.h"
+
+namespace netserv::test {
+namespace {
+
+// Drops packets that begin with 'D', traps on 'T', adds one to the first byte of all others.
+constexpr std::string_view kModule = R"(
+  (func (export "netserv_process") (param $n i32) (local $p i32) (local $b i32)
+    (local.set $p (i32.const 4096))
+    (block $done (loop $next
+      (br_if $done (i32.eqz (local.get $n)))
+      (local.set $b (i32.load8_u (i32.load (local.get $p))))
+      (if (i32.eq (local.get $b) (i32.const 84)) (then unreachable))
+      (if (i32.eq (local.get $b) (i32.const 68))
+        (then (i32.store8 offset=36 (local.get $p) (i32.const 1)))
+        (else (i32.store8 (i32.load (local.get $p)) (i32.add (local.get $b) (i32.const 1)))
+              (i32.store8 offset=37 (local.get $p) (i32.const 1))))
+      (local.set $p (i32.add (local.get $p) (i32.const 48)))
+      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+      (br $next)))))";
+
+bool cgroups_left(const std::string& name) {
+  for (const auto& hierarchy : std::filesystem::directory_iterator("/sys/fs/cgroup"))
+    for (const char* kind : {"lxc.payload.", "lxc.monitor."})
+      if (std::filesystem::exists(hierarchy.path() / (kind + name))) return true;
+  return std::filesystem::exists("/sys/fs/cgroup/lxc.payload." + name);
+}
+
+void wait_for_end(pid_t pid) {
+  int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0) return;
+  pollfd ended{fd, POLLIN, 0};
+  ASSERT_EQ(::poll(&ended, 1, 20'000), 1);
+  ::close(fd);
+}
+
+struct ContainerTest : ::testing::Test {
+  ContainerFixture c;
+  pid_t init = 0;
+
+  void SetUp() override {
+    auto started = c.start();
+    ASSERT_TRUE(started) << started.error().message();
+    init = started->init_pid;
+    auto welcome = c.connect();
+    ASSERT_TRUE(welcome) << welcome.error().message();
+    EXPECT_EQ(welcome->runtime, "wasm");
+    EXPECT_EQ(welcome->ring_generation, 0u);
+    EXPECT_TRUE(welcome->modules.empty());
+  }
+  ipc::ModuleStatus status(const std::string& id) {
+    auto all = c.ask<ipc::ContainerStatus>(ipc::GetStatus{});
+    EXPECT_TRUE(all);
+    for (auto& module : all->modules)
+      if (module.module.value() == id) return module;
+    ADD_FAILURE() << id << " is not there";
+    return {};
+  }
+};
+
+TEST_F(ContainerTest, ModulesComeTrapAndGoWithoutTouchingTheirNeighbours) {
+  ASSERT_TRUE(c.attach_ring(1));
+  auto loaded = c.load("one_1", 0, packet_module(kModule));
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  auto verdict = c.through(as_bytes("Drop me"), 1);
+  ASSERT_TRUE(verdict);
+  EXPECT_EQ(verdict->verdict, NETSERV_DROP);
+  EXPECT_EQ(verdict->decided_by, 0);
+  verdict = c.through(as_bytes("Add one"), 1);
+  ASSERT_TRUE(verdict);
+  EXPECT_TRUE(verdict->changed);
+  Bytes back(7);
+  c.ring().copy_out(verdict->slot, back);
+  EXPECT_EQ(as_text(back), "Bdd one");
+
+  ASSERT_TRUE(c.load_object("two_1", 1, "one_1.so"));
+  verdict = c.through(as_bytes("Trap"), 2);
+  ASSERT_TRUE(verdict);
+  EXPECT_TRUE(verdict->skipped);
+  auto trapped = c.wait_for<ipc::ModuleTrapped>();
+  ASSERT_TRUE(trapped) << trapped.error().message();
+  EXPECT_EQ(trapped->module.value(), "two_1");
+  ASSERT_TRUE(c.wait_for<ipc::ModuleRestarted>());
+  EXPECT_EQ(c.through(as_bytes("Drop"), 2)->decided_by, 1);
+  ASSERT_TRUE(c.ask<ipc::ModuleUnloaded>(ipc::UnloadModule{ModuleId("two_1")}));
+  EXPECT_TRUE(c.through(as_bytes("Drop"), 2)->skipped);
+  EXPECT_EQ(status("one_1").packets, 2u);
+  EXPECT_EQ(status("one_1").traps, 0u);
+
+  // A new ring: no module restarts.
+  ASSERT_TRUE(c.attach_ring(2));
+  EXPECT_EQ(c.through(as_bytes("Drop me"), 1)->verdict, NETSERV_DROP);
+  EXPECT_EQ(status("one_1").packets, 3u);
+}
+
+TEST_F(ContainerTest, ForwardsOnWithoutItsControllerAndIsAdoptedAgain) {
+  ASSERT_TRUE(c.attach_ring(7));
+  ASSERT_TRUE(c.load("one_1", 0, packet_module(kModule)));
+  c.disconnect();
+  EXPECT_EQ(c.through(as_bytes("Drop"), 1)->verdict, NETSERV_DROP);
+  auto welcome = c.connect();
+  ASSERT_TRUE(welcome) << welcome.error().message();
+  EXPECT_EQ(welcome->ring_generation, 7u);
+  ASSERT_EQ(welcome->modules.size(), 1u);
+  EXPECT_EQ(welcome->modules[0].packets, 1u);
+  EXPECT_EQ(welcome->modules[0].object, "one_1.so");
+}
+
+TEST_F(ContainerTest, RefusesPathsAndForeignObjects) {
+  EXPECT_FALSE(c.load_object("x_1", 0, "../run/netserv/container.log"));
+  EXPECT_FALSE(c.load_object("x_1", 0, "absent.so"));
+  std::ofstream(c.spec.module_folder + "/junk.so") << "no object";
+  EXPECT_FALSE(c.load_object("x_1", 0, "junk.so"));
+}
+
+TEST_F(ContainerTest, StoppingLeavesNothing) {
+  ASSERT_NE(::if_nametoindex(c.spec.host_interface.c_str()), 0u);
+  auto stopped = c.stop();
+  ASSERT_TRUE(stopped) << stopped.error().message();
+  EXPECT_EQ(::if_nametoindex(c.spec.host_interface.c_str()), 0u);
+  EXPECT_FALSE(cgroups_left(c.spec.name));
+  EXPECT_TRUE(std::filesystem::is_empty(c.spec.state_folder));
+  EXPECT_TRUE(c.list()->empty());
+  EXPECT_TRUE(c.stop());
+}
+
+TEST_F(ContainerTest, KilledWithItsMonitorIsFoundDeadAndCleanedUp) {
+  pid_t monitor = parent_of(init);
+  ASSERT_EQ(::kill(monitor, SIGKILL), 0);
+  ::kill(init, SIGKILL);
+  wait_for_end(init);
+  auto found = c.list();
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->size(), 1u);
+  EXPECT_FALSE((*found)[0].running);
+  ASSERT_TRUE(c.clean_up());
+  EXPECT_FALSE(cgroups_left(c.spec.name));
+  EXPECT_EQ(::if_nametoindex(c.spec.host_interface.c_str()), 0u);
+  EXPECT_TRUE(std::filesystem::is_empty(c.spec.state_folder));
+  ASSERT_TRUE(c.start());
+}
+
+TEST_F(ContainerTest, NothingItHasCanBecomeCodeOrMoreRights) {
+  ASSERT_TRUE(c.attach_ring(1));
+  ASSERT_TRUE(c.load("one_1", 0, packet_module(kModule)));
+  std::string build = fmt::format("gcc -O1 -shared -fPIC -o {}/hostile.so {}/tests/container/hostile.c",
+                                  c.spec.module_folder, NETSERV_SOURCE_DIR);
+  ASSERT_EQ(std::system(build.c_str()), 0);
+  EXPECT_FALSE(c.load_object("hostile_1", 5, "hostile.so"));  // not an object of ours, but its code has run
+  std::string log = c.container_log();
+  EXPECT_NE(log.find("breaches 0\n"), std::string::npos) << log;
+  EXPECT_EQ(log.find("BREACH"), std::string::npos) << log;
+  EXPECT_EQ(c.through(as_bytes("Drop"), 1)->verdict, NETSERV_DROP);
+}
+
+TEST_F(ContainerTest, HasNoRightsAndNoNewOnes) {
+  std::ifstream in(fmt::format("/proc/{}/status", init));
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  for (const char* line : {"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2",
+                           "Threads:\t1"})
+    EXPECT_NE(text.find(line), std::string::npos) << line;
+  for (const char* kind : {"user", "pid", "mnt", "ipc", "uts", "net"}) {
+    std::string suffix = fmt::format("/ns/{}", kind);
+    EXPECT_NE(std::filesystem::read_symlink(fmt::format("/proc/{}{}", init, suffix)),
+              std::filesystem::read_symlink("/proc/self" + suffix));
+  }
+}
+
+// Sends one datagram from within the container's network namespace; 0 or errno.
+int send_from_inside(pid_t init, const char* address, std::uint16_t port) {
+  pid_t child = ::fork();
+  if (child == 0) {
+    int netns = ::open(fmt::format("/proc/{}/ns/net", init).c_str(), O_RDONLY);
+    if (::setns(netns, CLONE_NEWNET) != 0) ::_exit(255);
+    sockaddr_storage to{};
+    auto& in = reinterpret_cast<sockaddr_in&>(to);
+    auto& in6 = reinterpret_cast<sockaddr_in6&>(to);
+    if (::inet_pton(AF_INET, address, &in.sin_addr) == 1) {
+      in.sin_family = AF_INET;
+      in.sin_port = htons(port);
+    } else {
+      ::inet_pton(AF_INET6, address, &in6.sin6_addr);
+      in6.sin6_family = AF_INET6;
+      in6.sin6_port = htons(port);
+    }
+    int s = ::socket(to.ss_family, SOCK_DGRAM, 0);
+    ::_exit(::sendto(s, "x", 1, 0, reinterpret_cast<sockaddr*>(&to), sizeof to) == 1 ? 0 : errno);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WEXITSTATUS(status);
+}
+
+struct NetworkTest : ContainerTest {
+  NetworkTest() {
+    c.spec.network.egress = {{*Prefix::parse("192.0.2.0/24"), 17, 4000}, {*Prefix::parse("2001:db8::/32"), 17, {}}};
+  }
+};
+
+TEST_F(NetworkTest, OnlyGrantedDestinationsAreReachedOverARoutedVeth) {
+  ASSERT_EQ(std::system("ip link set lo up; ip addr replace 192.0.2.1/32 dev lo; "
+                        "ip addr replace 2001:db8::1/128 dev lo nodad"), 0);
+  int listener = ::socket(AF_INET6, SOCK_DGRAM, 0);  // IPv4 too
+  sockaddr_in6 local{};
+  local.sin6_family = AF_INET6;
+  local.sin6_port = htons(4000);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&local), sizeof local), 0);
+  auto arrives = [&] {
+    pollfd readable{listener, POLLIN, 0};
+    char byte;
+    return ::poll(&readable, 1, 20'000) == 1 && ::recv(listener, &byte, 1, 0) == 1;
+  };
+  EXPECT_EQ(send_from_inside(init, "192.0.2.1", 4000), 0);
+  EXPECT_TRUE(arrives());
+  EXPECT_EQ(send_from_inside(init, "2001:db8::1", 4000), 0);
+  EXPECT_TRUE(arrives());
+  EXPECT_EQ(send_from_inside(init, "192.0.2.1", 4001), EPERM);
+  EXPECT_EQ(send_from_inside(init, "198.51.100.1", 4000), EPERM);
+  EXPECT_EQ(send_from_inside(init, "2001:db9::1", 4000), EPERM);
+
+  ASSERT_TRUE(c.set_network({}));
+  EXPECT_EQ(send_from_inside(init, "192.0.2.1", 4000), EPERM);
+  ::close(listener);
+}
+
+TEST_F(ContainerTest, CgroupLimitsAreInForce) {
+  std::string v1 = "/sys/fs/cgroup/pids/lxc.payload." + c.spec.name + "/pids.max";
+  std::string v2 = "/sys/fs/cgroup/lxc.payload." + c.spec.name + "/pids.max";
+  std::ifstream in(std::filesystem::exists(v1) ? v1 : v2);
+  std::uint64_t most = 0;
+  ASSERT_TRUE(in >> most);
+  EXPECT_EQ(most, c.spec.pids);
+}
+
+struct SmallContainerTest : ContainerTest {
+  SmallContainerTest() { c.spec.memory_bytes = 16u << 20; }
+};
+
+TEST_F(SmallContainerTest, AMemoryHogMeetsTheCgroupsLimitAndTheNodeDoesNotNotice) {
+  ASSERT_TRUE(c.attach_ring(1));
+  // Grows by 32 MiB and touches all of it.
+  auto loaded = c.load("hog_1", 0, packet_module(R"(
+    (func (export "netserv_process") (param i32) (local $a i32)
+      (local.set $a (i32.mul (memory.size) (i32.const 65536)))
+      (drop (memory.grow (i32.const 512)))
+      (memory.fill (local.get $a) (i32.const 1) (i32.const 33554432))))"));
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  ring::PacketMeta meta;
+  meta.modules = 1;
+  ASSERT_TRUE(c.ring().stage(as_bytes("x"), meta));
+  c.ring().publish();
+  wait_for_end(init);
+  EXPECT_FALSE((*c.list())[0].running);
+}
+
+}  // namespace
+}  // namespace netserv::test
