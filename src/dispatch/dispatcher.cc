@@ -2,8 +2,6 @@
 // of their host in host_calls.cc.
 #include "dispatch/dispatcher.h"
 
-#include <cstring>
-
 #include "dispatch/entry.h"
 
 namespace netserv::dispatch {
@@ -91,7 +89,8 @@ void Dispatcher::take_snapshot(std::span<PacketJob* const> jobs) {
   if (snapshot_.size() < bytes) snapshot_.resize(bytes);
   std::byte* to = snapshot_.data();
   for (const PacketJob* job : jobs) {
-    std::memcpy(to, window.data() + job->view.window_offset, job->view.length);
+    std::span<std::byte> packet = window.subspan(job->view.window_offset, job->view.length);
+    std::copy(packet.begin(), packet.end(), to);
     to += job->view.length;
   }
 }
@@ -100,7 +99,7 @@ void Dispatcher::restore_snapshot(std::span<PacketJob* const> jobs) {
   std::span<std::byte> window = surroundings_.window();
   const std::byte* from = snapshot_.data();
   for (const PacketJob* job : jobs) {
-    std::memcpy(window.data() + job->view.window_offset, from, job->view.length);
+    std::copy_n(from, job->view.length, window.data() + job->view.window_offset);
     from += job->view.length;
   }
 }
