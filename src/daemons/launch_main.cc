@@ -1,4 +1,4 @@
-// netserv-launch: starts, stops and finds service containers for netservd (see netserv-launch(8)). Its last line
+// netserv-launch: starts, stops and finds service containers for netservd. Its last line
 // of output is one JSON object: the result, or {"ok": false, "error": ...}; the exit code is 0, 1, or 2 for bad
 // usage.
 #include <cstdio>
