@@ -17,7 +17,7 @@ constexpr Transition<S, E, A> kRows[] = {
 
     {S::kConnected, E::kRawData, S::kConnected, {A::kTransmit, A::kStartSendHello}},         // 1
     {S::kConnected, E::kMessage, S::kConnected, {}},                                         // 2
-    {S::kConnected, E::kHello, S::kConnected, {A::kAnswerHello, A::kStartSendHello}},        // 3
+    {S::kConnected, E::kHello, S::kConnected, {A::kAnswerHello}},                            // 3
     {S::kConnected, E::kSendHelloTimer, S::kConnected, {A::kSendHello, A::kStartSendHello}}, // 4
     {S::kConnected, E::kUnneeded, S::kIdle, {A::kStopSendHello, A::kStartNoHello}},          // 7
     {S::kConnected, E::kFailed, S::kDead, {A::kReportFailure, A::kDestroy}},                 // 8

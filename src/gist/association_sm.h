@@ -29,7 +29,7 @@ enum class AssociationAction : std::uint8_t {
   kStopSendHello,
   kStartNoHello,
   kStopNoHello,
-  kAnswerHello,  // if a reply is requested
+  kAnswerHello,  // if a reply is requested; then SendHello starts anew if it is running
   kSendHello,
   kReportFailure,
   kClose,

@@ -62,7 +62,7 @@ struct Config {
   std::size_t max_routing_states = 200000;
   std::size_t max_unconfirmed = 4096;  // beyond it state is delayed; the oldest goes first
   std::size_t max_pending_queries = 1024;
-  std::size_t max_stored_messages = 16;  // for one flow, while its handshake runs
+  std::size_t max_stored_messages = 64;  // for one flow, while its handshake runs
   std::size_t max_associations = 4096;
   std::size_t max_association_queue = 1024;
   std::size_t max_peers = 65536;  // SII-handles kept

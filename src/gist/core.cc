@@ -35,7 +35,7 @@ Outputs Core::answer_query(QueryTicket ticket, const QueryAnswer& answer, TimePo
     accept_query(std::move(query), answer.data, now);
   } else {
     for (NodeAction action : kNodeMachine.step(NodeState::kIdle, NodeEvent::kQueryDeclined).actions)
-      if (action == NodeAction::kPropagateQuery) pass_query(query.datagram, query.message.header, answer.data, now);
+      if (action == NodeAction::kPropagateQuery) pass_query(query.datagram, query.message.header, answer.data, now, &query.message);
   }
   return take();
 }
@@ -157,7 +157,9 @@ void Core::fire(TimerId timer, TimePoint now) {
     case Timer::kSendQueue: return release_send_queue(now);
     case Timer::kAnswer: {
       const auto node = pending_.extract(QueryTicket(timer.owner));
-      if (!node.empty()) pass_query(node.mapped().datagram, node.mapped().message.header, {}, now);
+      if (node.empty()) return;
+      const ReceivedQuery& query = node.mapped();
+      return pass_query(query.datagram, query.message.header, {}, now, &query.message);
       return;
     }
   }

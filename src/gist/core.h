@@ -96,7 +96,7 @@ class Core {
   // core_pass.cc: Queries that this node takes no part in
   void pass_unknown_nslp(const Datagram& datagram, const CommonHeader& header, TimePoint now);
   void pass_query(const Datagram& datagram, const CommonHeader& header, const std::optional<Bytes>& data,
-                  TimePoint now);
+                  TimePoint now, const Message* read = nullptr);
   void forward(Datagram datagram, NslpId nslp);
 
   // core_querying.cc
@@ -139,6 +139,7 @@ class Core {
                                 std::uint16_t udp_port, TimePoint now);
   void association_event(Association& a, AssociationEvent event, TimePoint now, Bytes* bytes = nullptr,
                          const Message* message = nullptr);
+  void start_send_hello(Association& a, TimePoint now);
   bool send_on(AssociationId id, Bytes bytes, TimePoint now);
   void use_association(RoutingState& state, AssociationId id, TimePoint now);
   void settle(AssociationId id, TimePoint now);
@@ -156,9 +157,10 @@ class Core {
   void send_message(SendMessage message, TimePoint now);
   void send_stateless(const SendMessage& message, TimePoint now);
   void send_explicitly(const SendMessage& message, TimePoint now);
-  // False if it must wait for an association.
-  bool transmit(RoutingState& state, const SendMessage& message, TimePoint now);
-  void send_datagram(const Message& message, Datagram addressing, bool query_mode, TimePoint now);
+  enum class Sent : std::uint8_t { kDone, kConnecting, kNeedsAssociation };
+  // Sends or reports the message, unless it has to wait.
+  Sent transmit(RoutingState& state, const SendMessage& message, TimePoint now);
+  bool send_datagram(const Message& message, Datagram addressing, bool query_mode, TimePoint now);
   void release_send_queue(TimePoint now);
   bool address_query_mode(const Mri& mri, bool signalling_source, const Egress& egress, Datagram& out) const;
   std::optional<Egress> egress_for(const Mri& mri) const;

@@ -70,6 +70,9 @@ Outputs Core::association_connected(AssociationId id, const PeerCredentials& cre
   }
   cancel_timer(id.value(), Timer::kConnect);
   association_event(*a, AssociationEvent::kConnected, now);
+  const std::set<std::uint64_t> users = a->users;
+  for (std::uint64_t user : users)
+    if (const auto q = queriers_by_id_.find(user); q != queriers_by_id_.end()) send_stored(*q->second, now);
   return take();
 }
 
@@ -116,6 +119,12 @@ Outputs Core::association_failed(AssociationId id, TimePoint now) {
   return take();
 }
 
+// 4.4.5: at a random moment, well before the peer would give up.
+void Core::start_send_hello(Association& a, TimePoint now) {
+  const auto period = std::chrono::duration_cast<Duration>(a.peer_hold_time);
+  set_timer(a.id.value(), Timer::kSendHello, now + random_part(period));
+}
+
 // Performs what the machine says. `a` may be gone afterwards.
 void Core::association_event(Association& a, AssociationEvent event, TimePoint now, Bytes* bytes,
                              const Message* message) {
@@ -139,18 +148,16 @@ void Core::association_event(Association& a, AssociationEvent event, TimePoint n
       case AssociationAction::kFlush:
         for (Bytes& queued : std::exchange(a.queue, {})) out_.push_back(SendOnAssociation{id, std::move(queued)});
         break;
-      case AssociationAction::kStartSendHello: {
-        const auto period = std::chrono::duration_cast<Duration>(a.peer_hold_time);
-        set_timer(id.value(), Timer::kSendHello, now + random_part(period));
-        break;
-      }
+      case AssociationAction::kStartSendHello: start_send_hello(a, now); break;
       case AssociationAction::kStopSendHello: cancel_timer(id.value(), Timer::kSendHello); break;
       case AssociationAction::kStartNoHello:
         set_timer(id.value(), Timer::kNoHello, now + std::chrono::duration_cast<Duration>(config_.hold_time));
         break;
       case AssociationAction::kStopNoHello: cancel_timer(id.value(), Timer::kNoHello); break;
       case AssociationAction::kAnswerHello:
-        if (message->header.reply_requested) hello(*message->hello_id);
+        if (!message->header.reply_requested) break;
+        hello(*message->hello_id);
+        if (timer_running(id.value(), Timer::kSendHello)) start_send_hello(a, now);
         break;
       case AssociationAction::kSendHello: hello(0); break;
       case AssociationAction::kReportFailure: report_failure(a, now); break;

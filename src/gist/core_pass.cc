@@ -34,8 +34,9 @@ void Core::pass_unknown_nslp(const Datagram& datagram, const CommonHeader& heade
   pass_query(datagram, header, {}, now);
 }
 
+// `read` is the message if the application was asked, and so it was read anyway.
 void Core::pass_query(const Datagram& datagram, const CommonHeader& header, const std::optional<Bytes>& data,
-                      TimePoint now) {
+                      TimePoint now, const Message* read) {
   const Arrival arrival{Transport::kDatagram, &datagram, nullptr};
   const auto refuse_unread = [&](ErrorKind kind, std::vector<ErrorInfo> info) {
     DecodeError error;
@@ -43,7 +44,8 @@ void Core::pass_query(const Datagram& datagram, const CommonHeader& header, cons
     error.answerable = true;
     error.header = header;
     error.info = std::move(info);
-    send_error(error, arrival, true, now);
+    if (read) error.mri = read->mri, error.session = read->session, error.nli = read->nli;
+    send_error(error, arrival, !read, now);
   };
   if (header.hops <= 1) return refuse_unread(ErrorKind::kHopLimitExceeded, {});
   const std::optional<Egress> egress = network_.route(datagram.destination, datagram.source);

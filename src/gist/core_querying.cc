@@ -59,11 +59,15 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
         break;
       }
       case QueryingAction::kSendMessage:
-        if (transmit(q, *request, now)) break;
-        q.wants_reliable |= !request->attributes.secure;
-        q.wants_secure |= request->attributes.secure;
-        store(q, *request);
-        q.handshake_due = true;
+        switch (q.stored.empty() ? transmit(q, *request, now) : Sent::kConnecting) {  // in order
+          case Sent::kDone: break;
+          case Sent::kConnecting: store(q, *request); break;
+          case Sent::kNeedsAssociation:
+            q.wants_reliable |= !request->attributes.secure;
+            q.wants_secure |= request->attributes.secure;
+            store(q, *request);
+            q.handshake_due = true;
+        }
         break;
       case QueryingAction::kSendQuery:
         if (event != QueryingEvent::kNoResponse) begin_handshake(q);

@@ -57,7 +57,7 @@ void Core::receive_query(ReceivedQuery query, TimePoint now) {
   }
   // 4.3.2: the application decides whether to peer.
   if (pending_.size() >= config_.max_pending_queries)
-    return pass_query(query.datagram, m.header, {}, now);
+    return pass_query(query.datagram, m.header, {}, now, &m);
   const QueryTicket ticket(++last_id_);
   const SiiHandle sii = peers_.intern({m.nli->peer_identity, m.nli->interface_address, query.datagram.source_port});
   deliver(m, arrival, {}, sii, query.ip_distance);
@@ -145,7 +145,7 @@ void Core::responding_event(Responding& r, RespondingEvent event, TimePoint now,
         }
         break;
       case RespondingAction::kSendMessage:
-        if (!transmit(r, *request, now)) report(*request, SendError::kNoAssociation);
+        if (transmit(r, *request, now) != Sent::kDone) report(*request, SendError::kNoAssociation);
         break;
       case RespondingAction::kStoreMessage: store(r, *request); break;
       case RespondingAction::kSendStored:

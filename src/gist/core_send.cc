@@ -75,8 +75,8 @@ void Core::send_stateless(const SendMessage& m, TimePoint now) {
   const Result<Bytes> bytes = encode_datagram(data);
   if (!bytes || bytes->size() + 64 > datagram_limit(datagram.destination, egress->mtu))
     return report(m, SendError::kTooLarge);
-  send_datagram(data, std::move(datagram), true, now);
-  report(m, SendError::kNone);
+  const bool sent = send_datagram(data, std::move(datagram), true, now);
+  report(m, sent ? SendError::kNone : SendError::kOverload);
 }
 
 // 7.1.4: to a peer that was on the path before, past all routing state.
@@ -110,28 +110,29 @@ void Core::send_explicitly(const SendMessage& m, TimePoint now) {
   const Result<Bytes> bytes = encode_datagram(data);
   if (!bytes || bytes->size() + 64 > datagram_limit(datagram.destination, egress->mtu))
     return report(m, SendError::kTooLarge);
-  send_datagram(data, std::move(datagram), false, now);
-  report(m, SendError::kNone);
+  const bool sent = send_datagram(data, std::move(datagram), false, now);
+  report(m, sent ? SendError::kNone : SendError::kOverload);
 }
 
-bool Core::transmit(RoutingState& state, const SendMessage& m, TimePoint now) {
+Core::Sent Core::transmit(RoutingState& state, const SendMessage& m, TimePoint now) {
   const std::uint8_t hops = m.hops.value_or(config_.hops);
   Message data = data_message(m, state.wire_mri.value_or(state.key.mri), hops);
   if (Association* a = association(state.association); a && fits(*a, m.attributes)) {
+    if (a->state == AssociationState::kAwaitingConnection) return Sent::kConnecting;
     TransferAttributes used;
     used.reliable = true;
     used.secure = a->tls;
     Result<Bytes> bytes = encode_message(data, Transport::kStream);
-    if (!bytes) return report(m, SendError::kBadPayload), true;
+    if (!bytes) return report(m, SendError::kBadPayload), Sent::kDone;
     const bool sent = send_on(state.association, std::move(*bytes), now);
     report(m, sent ? SendError::kNone : SendError::kOverload, nullptr, used);
-    return true;
+    return Sent::kDone;
   }
-  if (m.attributes.reliable || m.attributes.secure) return false;
+  if (m.attributes.reliable || m.attributes.secure) return Sent::kNeedsAssociation;
   const Peer* peer = peers_.find(state.sii);
-  if (!peer) return false;
+  if (!peer) return Sent::kNeedsAssociation;
   const std::optional<Egress> egress = network_.route(peer->address, {});
-  if (!egress) return report(m, SendError::kUnreachable), true;
+  if (!egress) return report(m, SendError::kUnreachable), Sent::kDone;
   Datagram datagram;
   datagram.source = egress->address;
   datagram.destination = peer->address;
@@ -141,16 +142,16 @@ bool Core::transmit(RoutingState& state, const SendMessage& m, TimePoint now) {
   const bool down = direction_of(state.key.mri) == Direction::kDownstream;
   data.nli = own_nli(egress->address, down ? datagram.ttl : state.ip_distance);
   const Result<Bytes> bytes = encode_datagram(data);
-  if (!bytes || bytes->size() + 64 > datagram_limit(datagram.destination, egress->mtu)) return false;
-  send_datagram(data, std::move(datagram), false, now);
-  report(m, SendError::kNone);
-  return true;
+  if (!bytes || bytes->size() + 64 > datagram_limit(datagram.destination, egress->mtu)) return Sent::kNeedsAssociation;
+  const bool sent = send_datagram(data, std::move(datagram), false, now);
+  report(m, sent ? SendError::kNone : SendError::kOverload);
+  return Sent::kDone;
 }
 
 void Core::send_stored(RoutingState& state, TimePoint now) {
   std::vector<SendMessage> waiting = std::exchange(state.stored, {});
   for (SendMessage& m : waiting)
-    if (!transmit(state, m, now)) state.stored.push_back(std::move(m));
+    if (transmit(state, m, now) != Sent::kDone) state.stored.push_back(std::move(m));
 }
 
 void Core::store(RoutingState& state, const SendMessage& m) {
@@ -158,21 +159,27 @@ void Core::store(RoutingState& state, const SendMessage& m) {
   state.stored.push_back(m);
 }
 
-// One limiter for all D-mode messages made here; what it holds back goes out in order later.
-void Core::send_datagram(const Message& m, Datagram datagram, bool query_mode, TimePoint now) {
+// One limiter for all D-mode messages made here; what it holds back goes out in order later. False if dropped.
+bool Core::send_datagram(const Message& m, Datagram datagram, bool query_mode, TimePoint now) {
   Result<Bytes> bytes = encode_datagram(m);
-  if (!bytes) return event(Event::Type::kDropped, m.header.nslp, datagram.destination, bytes.error().message());
+  if (!bytes) {
+    event(Event::Type::kDropped, m.header.nslp, datagram.destination, bytes.error().message());
+    return false;
+  }
   datagram.payload = std::move(*bytes);
   if (datagram.ttl == 0) datagram.ttl = config_.ip_ttl;
   SendDatagram send{std::move(datagram), query_mode, m.header.nslp};
   if (send_queue_.empty() && send_bucket_.take(now)) {
     out_.push_back(std::move(send));
-    return;
+    return true;
   }
-  if (send_queue_.size() >= config_.send_queue)
-    return event(Event::Type::kRateLimited, m.header.nslp, send.datagram.destination, "queue is full");
+  if (send_queue_.size() >= config_.send_queue) {
+    event(Event::Type::kRateLimited, m.header.nslp, send.datagram.destination, "queue is full");
+    return false;
+  }
   send_queue_.push_back(std::move(send));
   if (!timer_running(0, Timer::kSendQueue)) set_timer(0, Timer::kSendQueue, send_bucket_.ready(now));
+  return true;
 }
 
 void Core::release_send_queue(TimePoint now) {

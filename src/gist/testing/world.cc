@@ -131,15 +131,18 @@ void World::start(Node& node) {
 }
 
 void World::restart(Node& node) {
-  break_connections(node);
+  break_connections(node, false);
   start(node);
 }
 
-void World::break_connections(Node& node) {
+void World::break_connections(Node& node, bool tell) {
   std::vector<End> ends;
   for (const auto& [end, pipe] : connections_)
     if (end.node == node.index) ends.push_back(end);
-  for (const End& end : ends) close(end.node, end.id);
+  for (const End& end : ends) {
+    close(end.node, end.id);
+    if (tell) node.perform(node.core().association_failed(end.id, now_));
+  }
 }
 
 void World::link(Node& a, Node& b, LinkQuality quality) { links_[std::minmax(a.index, b.index)] = {quality, true}; }

@@ -121,7 +121,8 @@ class World {
   // Injects a datagram at a node as if it came in by `interface`.
   void inject(Node& at, Datagram datagram);
   std::size_t open_connections() const { return connections_.size(); }
-  void break_connections(Node& a);
+  // All of a node's; both ends learn of it unless the node is not to.
+  void break_connections(Node& node, bool tell = true);
 
  private:
   friend class Node;
