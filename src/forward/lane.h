@@ -9,11 +9,12 @@ inline constexpr std::uint32_t kNoFlight = 0xffffffff;
 inline constexpr std::uint32_t kCopyFlight = 0xfffffffe;  // an observer's copy: nothing waits for it
 inline constexpr std::uint32_t kGoneLane = 0xffffffff;
 
+// Without initialisers: a chain of sixteen is on the stack for every packet.
 struct Forwarder::Hit {
-  std::uint32_t lane = 0;
-  std::uint32_t rank = 0;
-  bool fail_closed = false;
-  std::uint64_t modules = 0;
+  std::uint32_t lane;
+  std::uint32_t rank;
+  bool fail_closed;
+  std::uint64_t modules;
 };
 
 struct Forwarder::Chain {
