@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "wire/ncm/selection.h"
 #include "wire/ncm/status.h"
 #include "wire/ncm/value.h"
 
@@ -141,6 +142,12 @@ constexpr HeaderRule kRules[] = {
     {"filter-src", kSetupOnly,
      [](Draft& d, std::string_view h, std::string_view v) {
        return store(parse_prefixes(h, v), d.setup.filter.sources);
+     }},
+    {"nodes", kAll,
+     [](Draft& d, std::string_view, std::string_view v) -> Status {
+       NETSERV_ASSIGN(Selection selection, parse_selection(v));
+       d.signer.nodes = print_selection(selection);
+       return {};
      }},
     {"nonce", kAll, read_nonce},
     {"notification", kSetupOnly,
@@ -286,6 +293,7 @@ Message to_message(const std::variant<Setup, Remove, Probe>& body, const Signer&
     add(out, "expires", std::to_string(seconds.count()));
   }
   if (signer.toward) add(out, "toward", signer.toward->to_string());
+  add(out, "nodes", signer.nodes);
   add(out, "signature", signer.signature);
   return out;
 }

@@ -7,7 +7,7 @@
 //     SETUP   url, ttl, dependencies, filter-port, filter-proto, filter-src, filter-dst, notification,
 //             properties, digest
 //     PROBE   probe = module | node | capabilities | policy
-//     all     user, signature, nonce, expires, toward
+//     all     user, signature, nonce, expires, toward, nodes
 // Any other header is refused. A header with an empty value counts as absent (Figure 3 has some).
 #pragma once
 
@@ -57,6 +57,7 @@ struct Signer {
   std::string nonce;               // letters, digits, '-', '_', kMinNonce to kMaxNonce characters
   std::optional<WallTime> expires; // whole seconds since the Unix epoch
   std::optional<IpAddress> toward; // the flow's destination
+  std::string nodes;               // which nodes on the path act (selection.h), as print_selection() has it
   std::string signature;           // base64 as it came; not checked here
   bool operator==(const Signer&) const = default;
 };

@@ -25,6 +25,7 @@ enum class StatusClass : std::uint8_t {
 // X(constant, number, meaning)
 #define NETSERV_NCM_STATUS_TABLE(X)                                                                           \
   X(kInstalling, 101, "accepted, being downloaded, compiled or started")                                      \
+  X(kNotSelected, 102, "this node only passed the message on: the sender chose other nodes")                   \
   X(kOk, 200, "done; the body answers a PROBE")                                                               \
   X(kActive, 201, "the module is active")                                                                     \
   X(kRemoved, 202, "the module is gone (or was not there)")                                                   \
@@ -68,7 +69,12 @@ enum class StatusClass : std::uint8_t {
   X(kCompileFailed, 522, "the module could not be compiled within limits")                                    \
   X(kStartFailed, 523, "the module did not start")                                                            \
   X(kNotFound, 524, "no such module of this publisher on this node")                                          \
-  X(kTrapped, 525, "the module trapped too often")
+  X(kTrapped, 525, "the module trapped too often")                                                            \
+  X(kWrongPath, 526, "toward does not name the destination of the flow that the message came along")          \
+  X(kNoAnswer, 600, "nodes further on the path did not answer in time")                                       \
+  X(kPathFailed, 601, "the message could not be passed on to the next node")                                  \
+  X(kNodeUnavailable, 602, "this node's controller can't be reached")                                         \
+  X(kTriggerRefused, 603, "no upstream flow can be opened for this TRIGGER")
 
 enum class StatusCode : std::uint16_t {
 #define NETSERV_NCM_ENUMERATOR(constant, number, meaning) constant = number,
