@@ -109,11 +109,12 @@ void read_publisher(Section& s, Publisher& p) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
   });
   if (s.has("name") && (!plain || p.name.front() == '.')) s.problem("name", "must be letters, digits, '-', '_' and '.'");
-  // 32 bytes in base64: 43 digits and a '='.
+  // PEM, or 32 bytes in base64: 43 digits and a '='.
+  bool pem = p.key.starts_with("-----BEGIN PUBLIC KEY-----");
   bool base64 = p.key.size() == 44 && p.key.back() == '=' && std::all_of(p.key.begin(), p.key.end() - 1, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
   });
-  if (s.has("key") && !base64) s.problem("key", "must be 32 bytes in base64, as `netserv key new` prints it");
+  if (s.has("key") && !base64 && !pem) s.problem("key", "must be PEM, as `netserv key new` writes it, or 32 bytes in base64");
 }
 
 }  // namespace

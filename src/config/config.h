@@ -30,7 +30,7 @@ struct Port {
 // [[publisher]]: reloaded on SIGHUP.
 struct Publisher {
   std::string name;                    // the `user` header
-  std::string key;                     // Ed25519 public key, base64 of 32 bytes
+  std::string key;                     // Ed25519 public key: PEM, or its 32 bytes in base64
   std::vector<Prefix> destinations;    // that its filters may match, and its modules emit from
   std::vector<std::uint16_t> ports;    // that its filters may match; empty: any
   std::vector<Port> listen;            // that its modules may be reached at

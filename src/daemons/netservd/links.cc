@@ -95,6 +95,7 @@ bool ContainerLinks::connect(ContainerId id) {
   auto fd = sys::connect_seqpacket(lxc::control_socket(run_folder_(id)));
   if (!fd) return false;
   auto link = std::make_shared<Link>();
+  if (auto peer = sys::peer_credentials(fd->get())) link->pid = peer->pid;
   link->channel = sys::Channel(std::move(*fd));
   if (!link->channel.send(ipc::encode<ipc::ToContainer>(ipc::Hello{}))) return false;
   link->on_readable = loop_.on_io(link->channel.fd(), EPOLLIN, [this, id](std::uint32_t) { receive(id); });
