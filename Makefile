@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 20
-DEMO_TARGETS := netservd netserv-forwarder netserv-container netserv-launcher netserv-helper netserv netmonitor keepalive
+DEMO_TARGETS := netservd netserv-forwarder netserv-container netserv-launch netserv-compile netserv-fetch netserv-notify netserv modules
 
 CMAKE := cmake -G Ninja
 APT := packaging/apt/install.sh

@@ -10,7 +10,7 @@ import signal
 import socket
 from pathlib import Path
 
-from . import config
+from . import config, kernel
 from .waiting import Expected, expect, until
 
 
@@ -33,8 +33,11 @@ class Node:
         self.run_folder = folder / "run"
         self.state_folder = folder / "state"
         self.cache_folder = folder / "cache"
-        for path in (self.run_folder, self.state_folder, self.cache_folder):
+        self.ring_folder = self.run_folder / "rings"
+        for path in (self.run_folder, self.state_folder, self.cache_folder, self.ring_folder):
             path.mkdir(parents=True)
+        kernel.mount("rings", str(self.ring_folder), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC,
+                     "mode=755")
         self.ncm_socket = self.run_folder / "ncm.sock"
         self.admin_socket = self.run_folder / "admin.sock"
         self.forwarder_socket = self.run_folder / "forwarder.sock"
@@ -55,7 +58,8 @@ class Node:
         self.config.write_text(config.text(self))
 
     def start_forwarder(self):
-        self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--config", self.config)
+        self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--run-dir", self.run_folder,
+                                         "--log-level", "debug")
         self._wait_for_socket(self.forwarder, self.forwarder_socket, socket.SOCK_SEQPACKET)
 
     def start_netservd(self):
@@ -82,22 +86,25 @@ class Node:
     # The operator's and the publisher's command.
 
     def command(self, *arguments, host=None, check=True, timeout=120):
-        """Runs `netserv ARGUMENTS --socket ...` (on `host`, by default the node's); returns the completed process."""
-        argv = [self.build.program("netserv"), *arguments, "--socket", self.socket]
-        done = (host or self.host).run(*argv, check=False, timeout=timeout)
+        """Runs `netserv ARGUMENTS` (on `host`, by default the node's); returns the completed process."""
+        argv = [self.build.program("netserv"), *arguments]
+        sockets = {"NETSERV_SOCKET": str(self.ncm_socket), "NETSERV_ADMIN_SOCKET": str(self.admin_socket)}
+        done = (host or self.host).run(*argv, check=False, timeout=timeout, env={**os.environ, **sockets})
         if check and done.returncode != 0:
             raise CommandFailed(argv, done)
         return done
 
     def json(self, *arguments, **more):
+        """The command's answer: the last line that it prints with --json."""
         done = self.command(*arguments, "--json", **more)
         try:
-            return json.loads(done.stdout)
-        except json.JSONDecodeError:
-            raise Expected(f"netserv {' '.join(map(str, arguments))} --json printed no JSON: {done.stdout!r}") from None
+            return json.loads(done.stdout.splitlines()[-1])
+        except (json.JSONDecodeError, IndexError):
+            raise Expected(f"netserv {' '.join(map(str, arguments))} --json printed no JSON: "
+                           f"{done.stdout!r} {done.stderr!r}") from None
 
     def answer(self, *arguments, **more):
-        """A publisher's command; the node's answer: code, state, object, text."""
+        """A publisher's request; the node's answer: class, code, object, text, state, ..."""
         return self.json(*arguments, **more)
 
     def ncm(self, text):
@@ -117,8 +124,7 @@ class Node:
 
     def modules(self):
         """What is installed: list of dicts with publisher, id, state, ..."""
-        answer = self.json("node", "modules")
-        return answer.get("modules", answer) if isinstance(answer, dict) else answer
+        return self.json("node", "modules")["modules"]
 
     def module(self, module_id):
         return next((m for m in self.modules() if m["id"] == module_id), None)
@@ -132,8 +138,7 @@ class Node:
               lambda: f"{module_id} becomes {state}; it is {self.module(module_id)}", patience)
 
     def containers(self):
-        answer = self.json("node", "containers")
-        return answer.get("containers", answer) if isinstance(answer, dict) else answer
+        return self.json("node", "containers")["containers"]
 
     def counters(self):
         """The forwarder's packet counters since its start (src/forward/counters.h)."""
@@ -159,28 +164,9 @@ class Node:
         return found
 
     def container_processes(self):
-        """Host pids of netserv-container processes of this node (the lab has a PID namespace of its own)."""
-        wanted = str(self.build.folder)
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    name = (entry / "comm").read_text().strip()
-                except OSError:
-                    continue
-                if name.startswith("netserv-contain") and self._in_container(entry, wanted):
-                    found.append(int(entry.name))
-        return found
-
-    def _in_container(self, entry, _):
-        try:
-            return os.readlink(entry / "ns/net") != os.readlink("/proc/self/ns/net")
-        except OSError:
-            return False
+        """Pids of this node's containers' first processes, as the lab sees them."""
+        return sorted(c["pid"] for c in self.containers() if c.get("pid") and Path(f"/proc/{c['pid']}").exists())
 
     def interfaces(self):
-        return sorted(json_name for json_name in self._links())
-
-    def _links(self):
         done = self.host.run("ip", "-j", "link", "show")
-        return [link["ifname"] for link in json.loads(done.stdout)]
+        return sorted(link["ifname"] for link in json.loads(done.stdout))

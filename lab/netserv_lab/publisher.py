@@ -1,5 +1,6 @@
 """A publisher of the lab: a key, a web server with its modules, and the commands by which it deploys them."""
 
+import base64
 import hashlib
 import json
 import shutil
@@ -21,8 +22,8 @@ class Publisher:
         self.files = self.folder / "files"
         self.files.mkdir()
         self.key = self.folder / f"{name}.key"
-        done = host.run(build.program("netserv"), "key", "new", "--out", self.key, "--json")
-        self.public_key = json.loads(done.stdout)["public_key"]
+        host.run(build.program("netserv"), "key", "new", self.key)
+        self.public_key = raw_public_key(Path(f"{self.key}.pub").read_text())
         self.version = version
         self.web = None
 
@@ -57,19 +58,32 @@ class Publisher:
         until(lambda: any(all(n.get(k) == v for k, v in wanted.items()) for n in self.posted()),
               lambda: f"a notification with {wanted}; there were {self.posted()}")
 
-    def setup(self, node, module_id, file, *, url=None, wait=True, check=True, **headers):
+    def setup(self, node, module_id, file, *, url=None, wait=True, check=True, properties=(), **headers):
         """`netserv setup` for a module on our web server; keyword arguments are headers (filter_port=5060).
         Returns the node's answer as the command's JSON."""
         options = []
         for name, value in headers.items():
             options += [f"--{name.replace('_', '-')}", str(value)]
+        for item in properties:
+            options += ["--property", item]
         if not wait:
             options.append("--no-wait")
-        return node.answer("setup", module_id, "--user", self.name, "--key", self.key, "--url", url or self.url(file),
-                           *([] if "digest" in headers else ["--file", self.files / file]), *options, host=self.host, check=check)
+        if "digest" not in headers:
+            options += ["--module-file", self.files / file]
+        return node.answer("setup", module_id, "--url", url or self.url(file), *self.identity(), *options, host=self.host,
+                           check=check)
 
     def remove(self, node, module_id, check=True):
-        return node.answer("remove", module_id, "--user", self.name, "--key", self.key, host=self.host, check=check)
+        return node.answer("remove", module_id, *self.identity(), host=self.host, check=check)
 
     def probe(self, node, module_id, check=True):
-        return node.answer("probe", "module", module_id, "--user", self.name, "--key", self.key, host=self.host, check=check)
+        return node.answer("probe", module_id, *self.identity(), host=self.host, check=check)
+
+    def identity(self):
+        return "--user", self.name, "--key", self.key
+
+
+def raw_public_key(pem):
+    """The last 32 bytes of the key's PEM form, in base64: what a node's configuration wants."""
+    body = "".join(line for line in pem.splitlines() if not line.startswith("-----"))
+    return base64.b64encode(base64.b64decode(body)[-32:]).decode()

@@ -26,4 +26,4 @@ class Visualizer:
 
     @property
     def properties(self):
-        return f"visualizer_ip={self.address},visualizer_port={PORT}"
+        return [f"visualizer_ip={self.address}", f"visualizer_port={PORT}"]

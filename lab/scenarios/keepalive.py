@@ -44,7 +44,7 @@ def run(lab):
 
     story.chapter("2. The publisher deploys two modules on the router")
     for module_id, file, headers in (
-        (NETMONITOR, "netmonitor.wasm", {"properties": f"netserv.order=-10,{visualizer.properties}"}),
+        (NETMONITOR, "netmonitor.wasm", {"properties": ["netserv.order=-10", *visualizer.properties]}),
         (KEEPALIVE, "keepalive.wasm", {}),
     ):
         story.line(f"SETUP {module_id}: signed by {publisher.name}, {publisher.url(file)}, filter udp port 5060 towards the server")
