@@ -73,6 +73,11 @@ class Publisher:
         return node.answer("setup", module_id, "--url", url or self.url(file), *self.identity(), *options, host=self.host,
                            check=check)
 
+    def signed(self, node, module_id, file, *options):
+        """The text of a signed SETUP, not sent."""
+        return node.command("setup", module_id, "--url", self.url(file), *self.identity(), "--module-file",
+                            self.files / file, *options, "--print", host=self.host).stdout
+
     def remove(self, node, module_id, check=True):
         return node.answer("remove", module_id, *self.identity(), host=self.host, check=check)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Requests that a node must refuse, each by a clear answer that names what is wrong, with nothing left behind."""
 
+import time
 import unittest
 
 import support
@@ -54,6 +55,25 @@ class Refusals(unittest.TestCase):
         lab.publisher.key, key = other, lab.publisher.key
         self.refused(lab, 503, "signature")
         lab.publisher.key = key
+
+    @in_lab()
+    def test_replay(self, lab):
+        def code_of(text):
+            return int(lab.node.ncm(text).split()[2])
+
+        lab.publisher.serve("keepalive")
+        text = lab.publisher.signed(lab.node, KEEPALIVE, "keepalive.wasm", "--filter-proto", "udp", "--ttl", "100")
+        self.assertEqual(code_of(text.replace("ttl:100", "ttl:9999").replace("ttl: 100", "ttl: 9999")), 503, text)
+        self.assertIn(code_of(text), (101, 201))
+        lab.node.wait_for_state(KEEPALIVE, "ACTIVE")
+        self.assertEqual(code_of(text), 204)
+        lab.publisher.remove(lab.node, KEEPALIVE)
+        self.assertEqual(code_of(text), 507)
+        soon = lab.publisher.signed(lab.node, KEEPALIVE, "keepalive.wasm", "--valid", "1")
+        (expires,) = [int(line.split(":")[1]) for line in soon.splitlines() if line.startswith("expires")]
+        until(lambda: time.time() > expires + 1, "the request expires")
+        self.assertEqual(code_of(soon), 504)
+        self.assertIsNone(lab.node.module(KEEPALIVE))
 
     @in_lab()
     def test_downloads(self, lab):
