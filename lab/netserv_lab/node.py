@@ -40,7 +40,6 @@ class Node:
                      "mode=755")
         self.ncm_socket = self.run_folder / "ncm.sock"
         self.admin_socket = self.run_folder / "admin.sock"
-        self.forwarder_socket = self.run_folder / "forwarder.sock"
         self.config = folder / "netservd.toml"
         self.metrics_address = "127.0.0.1:9470"
         self.forwarder = None
@@ -60,18 +59,19 @@ class Node:
     def start_forwarder(self):
         self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--run-dir", self.run_folder,
                                          "--log-level", "debug")
-        self._wait_for_socket(self.forwarder, self.forwarder_socket, socket.SOCK_SEQPACKET)
+        self.forwarder.wait_for_line("listening on")  # a connection to look would replace netservd's
 
     def start_netservd(self):
         self.netservd = self.host.start("netservd", self.build.program("netservd"), "--config", self.config)
-        self._wait_for_socket(self.netservd, self.ncm_socket, socket.SOCK_STREAM)
+        for path in (self.ncm_socket, self.admin_socket):
+            self._wait_for_socket(self.netservd, path)
+        until(lambda: self.status()["forwarder"] == "connected", lambda: f"netservd meets the forwarder: {self.status()}")
 
-    def _wait_for_socket(self, process, path, kind):
+    @staticmethod
+    def _wait_for_socket(process, path):
         def listens():
             expect(process.running(), f"{process.name} ended with status {process.status}:\n{process.tail()}")
-            if not path.exists():
-                return False
-            with socket.socket(socket.AF_UNIX, kind) as s:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
                 try:
                     s.connect(str(path))
                 except OSError:
