@@ -141,8 +141,14 @@ class Node:
         return self.json("node", "containers")["containers"]
 
     def counters(self):
-        """The forwarder's packet counters since its start (src/forward/counters.h)."""
+        """The forwarder's packet counters since its start (src/forward/counters.h), as of the last second."""
         return self.status()["counters"]
+
+    def counters_now(self):
+        """The same, asked of the forwarder after this call."""
+        seen = self.status()["counters_report"]
+        until(lambda: self.status()["counters_report"] >= seen + 2, "the forwarder reports its counters")
+        return self.counters()
 
     def metrics(self):
         """Prometheus metrics: {name{labels}: value}."""

@@ -28,6 +28,23 @@ def new_run_name():
     return secrets.token_hex(3)
 
 
+def supervised_in_child(function):
+    """supervised() in a child: for a caller that does it more than once, since a process can have only one PID
+    namespace for its children."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        def body():
+            kernel.die_with_parent(signal.SIGTERM)
+            return supervised(function)
+
+        _child(body)
+    with _passed_on(child):
+        _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) % 256
+
+
 def supervised(function, run=None):
     """Calls function(run_folder: Path) in isolation; returns its exit status (an int)."""
     run = run or new_run_name()

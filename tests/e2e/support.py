@@ -34,7 +34,7 @@ def in_lab(topology_name="edge", start=True, **lab_options):
                         raise
                 return 0
 
-            self.assertEqual(supervise.supervised(play), 0, "see the trace above")
+            self.assertEqual(supervise.supervised_in_child(play), 0, "see the trace above")
 
         return wrapper
 
@@ -46,20 +46,19 @@ def load_through_netmonitor(lab, rate=20000, version=4):
     sink = Sink(lab["server"], lab.build, version=version)
     lab.publisher.serve("netmonitor")
     lab.publisher.setup(lab.node, NETMONITOR, "netmonitor.wasm", filter_port=sink.port, filter_proto="udp",
-                        filter_dst=sink.address)
+                        filter_dst=sink.address, properties=["netserv.mode=path"])
     source = Source(lab["client"], lab.build, sink, rate=rate)
-    processed = processed_by_modules(lab.node)
-    until(lambda: processed_by_modules(lab.node) > processed + 1000, "NetMonitor sees packets")
+    until(lambda: processed_by_modules(lab.node) > 1000, "NetMonitor sees packets")
     return source, sink
 
 
-def processed_by_modules(node):
-    return sum(n for name, n in node.counters().items() if name.startswith("processed_"))
+def processed_by_modules(node, counters=None):
+    return sum(n for name, n in (counters or node.counters()).items() if name.startswith("processed_"))
 
 
 def fates(node):
     """The forwarder's packets by what became of them: every one that came in is in exactly one."""
-    counters = node.counters()
+    counters = node.counters_now()
     by = {"passed by": 0, "processed": 0, "lost": 0, "dropped": 0}
     for name, n in counters.items():
         for prefix, fate in (("passed_by_", "passed by"), ("processed_", "processed"), ("lost_", "lost"),

@@ -65,7 +65,10 @@ void ForwarderLink::receive() {
       continue;
     }
     if (auto* ring = std::get_if<ipc::ContainerRing>(&*message)) rings_[ring->container] = std::move(datagram.fds);
-    if (auto* stats = std::get_if<ipc::ForwarderStats>(&*message)) stats_ = *stats;
+    if (auto* stats = std::get_if<ipc::ForwarderStats>(&*message)) {
+      stats_ = *stats;
+      reports_++;
+    }
     if (up_) emit_(node::ForwarderSaid{std::move(*message)});
   }
 }

@@ -27,6 +27,7 @@ class ForwarderLink {
   bool up() const { return up_; }
   std::vector<int> ring_of(ContainerId container) const;
   const ipc::ForwarderStats& stats() const { return stats_; }
+  std::uint64_t reports() const { return reports_; }  // how often stats() has been renewed
 
  private:
   void connect();
@@ -40,6 +41,7 @@ class ForwarderLink {
   sys::EventHandle on_readable_, on_retry_;
   std::map<ContainerId, std::vector<sys::UniqueFd>> rings_;
   ipc::ForwarderStats stats_;
+  std::uint64_t reports_ = 0;
 };
 
 class ContainerLinks {

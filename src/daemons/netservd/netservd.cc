@@ -105,7 +105,7 @@ Status Netservd::listen() {
   return {};
 }
 
-Facts Netservd::facts() const { return {controller_->state(), containers_->statuses(), forwarder_->stats(), now(), started_}; }
+Facts Netservd::facts() const { return {controller_->state(), containers_->statuses(), forwarder_->stats(), forwarder_->reports(), now(), started_}; }
 
 // Log lines and statistics go past the controller: they decide nothing.
 void Netservd::emit(node::Event event) {

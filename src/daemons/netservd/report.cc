@@ -53,7 +53,9 @@ json status_json(const Facts& f) {
               {"modules", f.state.modules.size()},
               {"containers", f.state.containers.size()},
               {"publishers", f.state.settings.publishers.size()},
-              {"problems", problems}};
+              {"problems", problems},
+              {"counters", f.forwarder.node},
+              {"counters_report", f.forwarder_reports}};
 }
 
 json modules_json(const Facts& f, const std::function<bool(const node::ModuleKey&)>& pick) {

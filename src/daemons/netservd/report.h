@@ -20,6 +20,7 @@ struct Facts {
   const node::State& state;
   const std::map<ContainerId, ipc::ContainerStatus>& containers;
   const ipc::ForwarderStats& forwarder;
+  std::uint64_t forwarder_reports;
   node::Now now;
   TimePoint started;
 };
