@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A whole node in the lab: container cold start, private memory, the gap when a container is killed, and the rate of
-the netfilter path through a container against a bare queue program on the same path in the same run.
+"""A whole node in the lab: the rate of the netfilter path through a container against a bare queue program on the same
+path in the same run, and the gap in traffic when a container is killed.
 
 Writes Google Benchmark's JSON: node_bench.py --benchmark_out=FILE. Needs root and what the lab needs.
 """
@@ -21,7 +21,7 @@ from netserv_lab.lab import Lab  # noqa: E402
 from netserv_lab.load import Sink, Source  # noqa: E402
 from netserv_lab.waiting import until  # noqa: E402
 
-KEEPALIVE, NETMONITOR = "NetServ.apps.KeepAlive_1.0.0", "NetServ.apps.NetMonitor_1.0.0"
+KEEPALIVE = "NetServ.apps.KeepAlive_1.0.0"
 QUEUE = 77
 PORT = 9000
 OFFERED = (40_000, 80_000, 120_000, 160_000)  # packets a second, in turn: the best counts
@@ -71,33 +71,12 @@ def processed(node):
     return sum(n for name, n in node.counters().items() if name.startswith("processed_"))
 
 
-def private_memory(pid):
-    """Private_Clean + Private_Dirty of a container's process and of its lxc monitor, in kB; packet rings apart."""
-    monitor = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    total = ring = 0
-    for each in (pid, monitor):
-        mapped = ""
-        for line in Path(f"/proc/{each}/smaps").read_text().splitlines():
-            if "-" in line.split()[0] and not line.split()[0].endswith(":"):
-                mapped = line
-            elif line.startswith(("Private_Clean:", "Private_Dirty:")):
-                kilobytes = int(line.split()[1])
-                if "ring" in mapped:
-                    ring += kilobytes
-                else:
-                    total += kilobytes
-    return total, ring
-
-
 def measure(lab):
     node = lab.node.start()
     rows = [row("nfqueue/bare", rate=bare_queue(lab))]
-    lab.publisher.serve("keepalive", "netmonitor")
+    lab.publisher.serve("keepalive")
     filters = {"filter_port": PORT, "filter_proto": "udp"}
     lab.publisher.setup(node, KEEPALIVE, "keepalive.wasm", **filters)
-    (pid,) = node.container_processes()
-    total, ring = private_memory(pid)
-    rows.append(row("container/private_memory", kilobytes=total, ring_kilobytes=ring))
     rows.append(row("nfqueue/keepalive", rate=best_rate(lab, lambda: processed(node))))
 
     sink = Sink(lab["server"], lab.build, port=PORT)
@@ -109,26 +88,7 @@ def measure(lab):
         node.wait_for_state(KEEPALIVE, "ACTIVE")
     rows.append(row("container/killed_under_20_kpps", sink.counts()["longest_gap_ms"] / 1e3))
     source.stop()
-    rows.append(row("container/cold_start", cold_start(lab)))
     return rows
-
-
-def cold_start(lab):
-    """The median of ten, as netserv-launch tells it: from its own start until the container listens."""
-    folder = lab.folder / "cold"
-    for name in ("state", "run", "modules"):
-        (folder / name).mkdir(parents=True)
-    launch = lab.build.program("netserv-launch")
-    spec = {"name": "cold", "state_folder": str(folder / "state"), "run_folder": str(folder / "run/cold"),
-            "module_folder": str(folder / "modules"), "program": str(lab.build.program("netserv-container")),
-            "id_base": 2000000, "host_interface": "nscold", "address4": "100.65.0.1"}
-    (folder / "spec.json").write_text(json.dumps(spec))
-    times = []
-    for _ in range(10):
-        done = lab["edge"].run(launch, folder / "spec.json")
-        times.append(json.loads(done.stdout.splitlines()[-1])["cold_start_us"] / 1e6)
-        lab["edge"].run(launch, "--stop", "cold", "--state-folder", folder / "state")
-    return sorted(times)[len(times) // 2]
 
 
 def main():
