@@ -44,6 +44,7 @@ class Core {
   // ICMP port unreachable about a datagram of ours: `quoted` is what it quotes of the UDP payload.
   [[nodiscard]] Outputs on_port_unreachable(ByteSpan quoted, TimePoint now);
 
+  // 0 if there are too many: close the connection.
   [[nodiscard]] AssociationId accept_association(const AcceptedAssociation& accepted, TimePoint now);
   [[nodiscard]] Outputs association_connected(AssociationId id, const PeerCredentials& credentials, TimePoint now);
   [[nodiscard]] Outputs association_data(AssociationId id, ByteSpan bytes, TimePoint now);

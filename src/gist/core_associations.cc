@@ -32,6 +32,7 @@ Association& Core::open_association(const Message& response, const StackProfile&
 }
 
 AssociationId Core::accept_association(const AcceptedAssociation& accepted, TimePoint now) {
+  if (associations_.size() >= config_.max_associations) return {};
   auto owned = std::make_unique<Association>();
   Association& a = *owned;
   a.id = AssociationId(++last_id_);

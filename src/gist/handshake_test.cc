@@ -41,7 +41,7 @@ TEST_F(Handshake, InstallsStateOnBothSides) {
 }
 
 TEST_F(Handshake, QueryIsAddressedAlongTheFlow) {
-  // RFC5971: 5.1-3, 5.1-5, 5.2.1-1, 5.2.2-2, 5.2.2-3, 5.2.2-4, 5.2.2-5, 5.8.1.2-1, 5.8.1.2-2, 5.3.2.3-4, 7.4-1
+  // RFC5971: 5.1-3, 5.1-5, 5.2.1-1, 5.2.2-2, 5.2.2-3, 5.2.2-5, 5.8.1.2-1, 5.8.1.2-2, 5.3.2.3-4, 7.4-1
   build();
   a->send(message());
   const Flight f = world.sent.at(0);
@@ -56,7 +56,7 @@ TEST_F(Handshake, QueryIsAddressedAlongTheFlow) {
 }
 
 TEST_F(Handshake, RepliesSwapPortsAndSaySIsSet) {
-  // RFC5971: 5.3.1-5, 5.3.1-6
+  // RFC5971: 5.3.1-5, 5.3.1-6, 7.2.1-4
   Config config = base_config();
   config.udp_port = 4270;
   build(config);
@@ -70,6 +70,7 @@ TEST_F(Handshake, RepliesSwapPortsAndSaySIsSet) {
     EXPECT_TRUE(msg.header.source_is_signalling);
     EXPECT_EQ(f.datagram.source, msg.nli->interface_address);
   }
+  EXPECT_EQ(flights(MessageType::kResponse).at(0).datagram.destination, a->address) << "as the Query's NLI says";
 }
 
 TEST_F(Handshake, FlowSourceFirstThenTheNodesOwn) {

@@ -170,7 +170,7 @@ TEST_F(Refusals, NoErrorAboutAnError) {
 }
 
 TEST_F(Refusals, UnusableInterfaceAddress) {
-  // RFC5971: 5.2.2-1, 7.4-3
+  // RFC5971: 5.2.2-1
   Message q = query();
   q.header.source_is_signalling = false;
   q.nli->interface_address = IpAddress::v4(0xe0000001);

@@ -383,7 +383,7 @@ TEST_F(State, LooseEndFindsTheFirstNode) {
 }
 
 TEST_F(State, Ipv6Works) {
-  // RFC5971: 7.4-1, 5.8.1.2-2
+  // RFC5971: 5.2.2-4, 7.4-1, 5.8.1.2-2
   a = &world.add("a", tls_config(), true);
   m = &world.add("m", tls_config(), true);
   b = &world.add("b", tls_config(), true);
@@ -399,13 +399,14 @@ TEST_F(State, Ipv6Works) {
   EXPECT_EQ(world.sent.at(0).datagram.flow_label, 0x12345u);
   EXPECT_EQ(world.sent.at(0).datagram.dscp, 46);
   EXPECT_TRUE(world.sent.at(0).datagram.destination.is_v6());
+  EXPECT_TRUE(sent(MessageType::kQuery).at(0).nli->interface_address.is_v6());
   world.run_for(seconds(1));
   EXPECT_EQ(a->status_of(1)->error, SendError::kNone);
   EXPECT_EQ(m->received.back().mri, Mri(mri));
 }
 
 TEST_F(State, DModeIsRateLimited) {
-  // RFC5971: 5.3.3-8, 5.3.3-9, 5.6-2
+  // RFC5971: 5.3.3-8, 5.3.3-9
   Config config = base_config();
   config.send_rate = 10;
   config.send_burst = 5;

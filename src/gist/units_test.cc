@@ -34,7 +34,7 @@ TEST(AuthorisedPeersTest, CommonNameOnlyWithoutDnsNames) {
 }
 
 TEST(AuthorisedPeersTest, FirstMatchingEntryDecides) {
-  // RFC5971: 5.7.3.1-1, 4.4.2-3
+  // RFC5971: 5.7.3.1-1
   PathCoupledMri mri;
   mri.source = *IpAddress::parse("10.1.0.1");
   mri.destination = *IpAddress::parse("10.2.0.1");

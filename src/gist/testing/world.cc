@@ -297,6 +297,10 @@ void World::connect(int index, const ConnectAssociation& request) {
     AcceptedAssociation accepted{from.address, tls, tls ? from.credentials : PeerCredentials{}};
     const End there{target->index, target->core().accept_association(accepted, now_)};
     target->arm();
+    if (there.id.value() == 0) {
+      Node& refused = *nodes_[static_cast<std::size_t>(here.node)];
+      return refused.perform(refused.core().association_failed(here.id, now_));
+    }
     connections_[here] = {there, now_};
     connections_[there] = {here, now_};
     at(now_ + delay, [this, here, target, tls] {

@@ -1,0 +1,92 @@
+// The core fed with arbitrary sequences: datagrams (raw, and sent messages bent), associations' bytes, requests, time.
+// Whatever comes, it must not crash, and its tables must stay within their limits.
+#include <cstdint>
+#include <cstdlib>
+
+#include "gist/testing/world.h"
+
+using namespace netserv;
+using namespace netserv::gist;
+using netserv::gist::testing::kNslp;
+using netserv::gist::testing::World;
+
+namespace {
+
+class Input {
+ public:
+  Input(const std::uint8_t* data, std::size_t size) : at_(data), end_(data + size) {}
+  bool more() const { return at_ != end_; }
+  std::uint8_t byte() { return more() ? *at_++ : 0; }
+  Bytes bytes(std::size_t most) {
+    const std::size_t n = std::min<std::size_t>(byte() % (most + 1), static_cast<std::size_t>(end_ - at_));
+    Bytes out(n);
+    for (std::byte& b : out) b = std::byte{*at_++};
+    return out;
+  }
+
+ private:
+  const std::uint8_t* at_;
+  const std::uint8_t* end_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Input in(data, std::min<std::size_t>(size, 400));
+  World world(1);
+  Config config;
+  config.tcp_port = 30000;
+  config.responder_policy = static_cast<ResponderPolicy>(in.byte() % 3);
+  config.max_routing_states = 8;
+  config.max_unconfirmed = 3;
+  config.max_associations = 4;
+  testing::Node& a = world.add("a", config);
+  testing::Node& b = world.add("b", config);
+  world.link(a, b);
+  while (in.more()) {
+    testing::Node& node = in.byte() % 2 ? a : b;
+    switch (in.byte() % 6) {
+      case 0: {
+        SendMessage s;
+        s.data = Bytes(4 * (in.byte() % 8));
+        s.nslp = kNslp;
+        s.session.bytes[0] = std::byte(in.byte() % 10);
+        s.mri = World::flow(a, b, in.byte() % 4 ? Direction::kDownstream : Direction::kUpstream);
+        s.attributes.reliable = in.byte() % 2;
+        node.send(std::move(s));
+        break;
+      }
+      case 1: {
+        Datagram d;
+        d.source = a.address;
+        d.destination = b.address;
+        d.source_port = d.destination_port = kUdpPort;
+        d.ttl = in.byte();
+        d.payload = in.bytes(200);
+        world.inject(node, std::move(d));
+        break;
+      }
+      case 2: {
+        if (world.sent.empty()) break;
+        Datagram d = world.sent[in.byte() % world.sent.size()].datagram;
+        for (int i = in.byte() % 4; i > 0; --i) d.payload[in.byte() % d.payload.size()] = std::byte{in.byte()};
+        world.inject(node, std::move(d));
+        break;
+      }
+      case 3: {
+        const AssociationId id(in.byte());
+        if (!node.core().find_association(id)) break;
+        node.perform(node.core().association_data(id, in.bytes(100), world.now()));
+        break;
+      }
+      case 4: {
+        (void)node.core().accept_association({a.address, false, {}}, world.now());
+        node.perform({});
+        break;
+      }
+      case 5: world.run_for(std::chrono::milliseconds(10 * in.byte())); break;
+    }
+    if (node.core().querying_states() + node.core().responding_states() > 9) std::abort();
+  }
+  return 0;
+}
