@@ -35,15 +35,26 @@ def _sections(wasm):
         yield kind, wasm[body:at], wasm[start:at]
 
 
+def _manifest_in(kind, body):
+    """The manifest, if the section is the one that holds it."""
+    name_length, at = _read_leb(body, 0) if kind == 0 else (0, 0)
+    if kind != 0 or body[at:at + name_length] != SECTION:
+        return None
+    return json.loads(body[at + name_length:].rstrip(b"\0"))
+
+
+def manifest_of(wasm):
+    return next(filter(None, (_manifest_in(kind, body) for kind, body, _ in _sections(wasm))))
+
+
 def with_manifest(wasm, **changes):
     """The file with keys of its manifest changed."""
     out = bytearray(wasm[:8])
     for kind, body, whole in _sections(wasm):
-        name_length, at = _read_leb(body, 0) if kind == 0 else (0, 0)
-        if kind != 0 or body[at:at + name_length] != SECTION:
+        manifest = _manifest_in(kind, body)
+        if manifest is None:
             out += whole
             continue
-        manifest = json.loads(body[at + name_length:].rstrip(b"\0")) | changes
-        payload = _leb(len(SECTION)) + SECTION + json.dumps(manifest).encode()
+        payload = _leb(len(SECTION)) + SECTION + json.dumps(manifest | changes).encode()
         out += b"\0" + _leb(len(payload)) + payload
     return bytes(out)

@@ -15,13 +15,13 @@ from support import NETMONITOR, fates, in_lab, load_through_netmonitor, processe
 
 class UnderTraffic(unittest.TestCase):
     def books_balance(self, node, source, sink):
-        """Stops the load, and compares what was sent with what arrived and what the forwarder says of the rest."""
+        """Stops the load, and compares what was sent with what arrived and what the forwarder says of the rest: those
+        whose verdict got lost with a container were passed on as received, so that each packet arrives, once."""
         sent = source.stop()
         incoming, by = fates(node)
         self.assertEqual(incoming, sum(by.values()), f"every packet in has one fate: {by}")
-        lost = by["lost"] + by["dropped"]
-        until(lambda: sink.distinct >= sent - lost, lambda: f"sent {sent}, arrived {sink.counts()}, fates {by}")
-        self.assertEqual(sink.distinct, sent - lost, f"sent {sent}, fates {by}")
+        until(lambda: sink.distinct >= sent - by["dropped"], lambda: f"sent {sent}, arrived {sink.counts()}, fates {by}")
+        self.assertEqual(sink.distinct, sent - by["dropped"], f"sent {sent}, fates {by}")
         self.assertEqual(sink.counts()["duplicates"], 0)
         return by
 
@@ -30,14 +30,29 @@ class UnderTraffic(unittest.TestCase):
         node = lab.node
         source, sink = load_through_netmonitor(lab)
         (victim,) = node.container_processes()
+        # With netservd held, no container can come back; traffic has to do without one.
+        node.netservd.signal(signal.SIGSTOP)
         os.kill(victim, signal.SIGKILL)
+        sink.wait_for_more(2000)
+        self.assertEqual(node.container_processes(), [], "forwarding resumes before the container is back")
+        node.netservd.signal(signal.SIGCONT)
         until(lambda: node.container_processes() not in ([], [victim]), "a new container is there")
         node.wait_for_state(NETMONITOR, "ACTIVE")
         processed = processed_by_modules(node)
         until(lambda: processed_by_modules(node) > processed + 1000, "the new container works")
-        # Packets that passed by for want of a container did so before it was back: forwarding resumed first.
-        counters = node.counters_now()
-        self.assertGreater(counters["passed_by_stalled"] + counters["passed_by_absent"], 0, counters)
+        by = self.books_balance(node, source, sink)
+        self.assertGreater(by["passed by"], 0, by)
+
+    @in_lab()
+    def test_container_killed_again_and_again(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        for _ in range(3):
+            (victim,) = node.container_processes()
+            os.kill(victim, signal.SIGKILL)
+            sink.wait_for_more(1000)
+            until(lambda: node.container_processes() not in ([], [victim]), "a new container is there")
+            node.wait_for_state(NETMONITOR, "ACTIVE")
         self.books_balance(node, source, sink)
 
     @in_lab()
@@ -68,7 +83,7 @@ class UnderTraffic(unittest.TestCase):
         self.assertEqual(node.container_processes(), containers, "the container was adopted, not restarted")
         processed = processed_by_modules(node)
         until(lambda: processed_by_modules(node) > processed + 1000, "the module still works")
-        self.assertEqual(self.books_balance(node, source, sink)["lost"], 0)
+        self.books_balance(node, source, sink)
 
     @in_lab()
     def test_drain_under_traffic_and_across_a_restart(self, lab):

@@ -116,6 +116,7 @@ Result<node::Artifact> Installer::compiled(const node::Compile& action, Job& job
   auto result = compile::decode_answer(last_line(*answer));
   if (!result) {
     Error error = result.error();
+    if (error.code == 0 && error.subject == "manifest abi") error.code = ncm::number(StatusCode::kAbiMismatch);
     if (error.code == 0)
       error.code = ncm::number(error.origin == Origin::kPublisher ? StatusCode::kModuleInvalid : StatusCode::kOverloaded);
     return tl::unexpected<Error>(error);

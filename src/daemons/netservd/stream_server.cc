@@ -8,6 +8,7 @@ namespace netserv::daemon {
 namespace {
 constexpr std::size_t kMostClients = 64;
 constexpr std::size_t kMostUnread = 4u << 20;
+constexpr Duration kLinger = std::chrono::seconds(1);
 }  // namespace
 
 StreamServer::StreamServer(sys::EventLoop& loop, sys::UniqueFd listener, Handler handler)
@@ -60,9 +61,10 @@ bool StreamServer::flush(ClientId id, Client& client) {
     }
     client.out.erase(0, static_cast<std::size_t>(n));
   }
-  if (client.out.empty() && client.closing) {
-    drop(id);
-    return false;
+  if (client.out.empty() && client.closing && !client.lingering) {
+    // Closing with input unread would reset the connection, and the client might lose the answer.
+    ::shutdown(client.fd.get(), SHUT_WR);
+    client.lingering = loop_.after(kLinger, [this, id] { drop(id); });
   }
   bool want = !client.out.empty();
   if (want == client.writing) return true;

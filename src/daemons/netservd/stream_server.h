@@ -27,7 +27,7 @@ class StreamServer {
   static Result<std::unique_ptr<StreamServer>> listen(sys::EventLoop& loop, const std::string& path, unsigned mode,
                                                       Handler handler);
   void write(ClientId client, std::string_view text);
-  // Once everything written has gone out.
+  // Once everything written has gone out; what the client still sends is thrown away.
   void close(ClientId client);
 
  private:
@@ -37,6 +37,7 @@ class StreamServer {
     bool closing = false;
     bool writing = false;
     sys::EventHandle on_io;
+    sys::EventHandle lingering;  // set: all is written, only the client's end is waited for
   };
   StreamServer(sys::EventLoop& loop, sys::UniqueFd listener, Handler handler);
   void accept_all();
