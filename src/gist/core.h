@@ -14,7 +14,6 @@
 #include <set>
 #include <unordered_map>
 
-#include "gist/api.h"
 #include "gist/association.h"
 #include "gist/config.h"
 #include "gist/cookies.h"
@@ -25,6 +24,7 @@
 #include "gist/routing_state.h"
 #include "gist/timers.h"
 #include "gist/token_bucket.h"
+#include "wire/gist_api/api.h"
 
 namespace netserv::gist {
 

@@ -10,9 +10,9 @@
 
 #include "base/bytes.h"
 #include "base/strong_id.h"
-#include "gist/api.h"
 #include "wire/gist/error_code.h"
 #include "wire/gist/types.h"
+#include "wire/gist_api/api.h"
 #include "wire/ip/address.h"
 
 namespace netserv::gist {

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "gist/api.h"
+#include "wire/gist_api/api.h"
 #include "wire/ip/address.h"
 
 namespace netserv::gist {

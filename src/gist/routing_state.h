@@ -8,13 +8,13 @@
 #include <optional>
 #include <vector>
 
-#include "gist/api.h"
 #include "gist/cookies.h"
 #include "gist/environment.h"
 #include "gist/output.h"
 #include "gist/querying_sm.h"
 #include "gist/responding_sm.h"
 #include "wire/gist/message.h"
+#include "wire/gist_api/api.h"
 
 namespace netserv::gist {
 

@@ -50,6 +50,7 @@ struct SendMessage {
   std::optional<Duration> timeout;  // for the handshake that the message waits for
   std::optional<std::uint8_t> ip_ttl;
   std::optional<std::uint8_t> hops;
+  bool operator==(const SendMessage&) const = default;
 };
 
 struct SetStateLifetime {
@@ -57,6 +58,7 @@ struct SetStateLifetime {
   Mri mri;
   std::optional<SessionId> session;  // absent: all
   Duration lifetime{};               // 0: no further interest
+  bool operator==(const SetStateLifetime&) const = default;
 };
 
 enum class RouteStatus : std::uint8_t { kBad, kTentative, kGood };
@@ -67,12 +69,14 @@ struct InvalidateRoutingState {
   RouteStatus status = RouteStatus::kTentative;  // kBad or kTentative
   Bytes data;                                    // for the next Query
   bool urgent = false;
+  bool operator==(const InvalidateRoutingState&) const = default;
 };
 
 // The application's answer to a RecvMessage with a ticket.
 struct QueryAnswer {
   bool peer = false;           // become the peer, or let the Query pass on
   std::optional<Bytes> data;   // for the Response, or instead of the Query's payload
+  bool operator==(const QueryAnswer&) const = default;
 };
 
 struct RecvMessage {
@@ -87,6 +91,7 @@ struct RecvMessage {
   std::uint8_t ip_distance = 0;  // 0: not known
   std::uint8_t hops = 0;         // after decrementing
   std::uint32_t interface = 0;
+  bool operator==(const RecvMessage&) const = default;
 };
 
 enum class SendError : std::uint8_t {
@@ -115,6 +120,7 @@ struct MessageStatus {
   SendError error = SendError::kNone;
   std::uint16_t gist_code = 0;  // of the Error that caused kRefused
   std::uint8_t gist_subcode = 0;
+  bool operator==(const MessageStatus&) const = default;
 };
 
 struct NetworkNotification {
@@ -131,6 +137,7 @@ struct NetworkNotification {
   Type type = Type::kRoutingStatus;
   RouteStatus status = RouteStatus::kGood;  // with kRoutingStatus
   SiiHandle sii{};                          // of the peer, with kRoutingStatus kGood and kRouteDeletion
+  bool operator==(const NetworkNotification&) const = default;
 };
 std::string_view to_string(NetworkNotification::Type type);
 
