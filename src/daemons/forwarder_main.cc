@@ -60,7 +60,10 @@ int run(const Options& o) {
   sys::EventLoop loop;
   auto stop_on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
   auto stop_on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });
-  if (Status kept = sys::keep_capabilities({CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON}); !kept) return report(kept.error());
+  std::vector<int> rights{CAP_NET_ADMIN, CAP_NET_RAW};
+  // The XDP program; and packet memory shared with the kernel, which is locked.
+  if (o.plane == "xdp") rights.insert(rights.end(), {CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK});
+  if (Status kept = sys::keep_capabilities(rights); !kept) return report(kept.error());
   auto plane = make_plane(o, rules);
   if (!plane) return report(plane.error());
 

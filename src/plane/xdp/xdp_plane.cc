@@ -66,54 +66,72 @@ XdpPlane::FrameNote& XdpPlane::note(FrameAddress frame) {
 }
 
 Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options) {
-  if (options.interfaces.empty()) return fail(Origin::kOperator, "plane xdp", "names no interfaces");
+  if (options.interfaces.empty())
+    return fail(Origin::kOperator, "plane xdp", "names no interfaces; give --interface for each");
   std::unique_ptr<XdpPlane> plane(new XdpPlane);
-  plane->poll_ = sys::UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
-  if (!plane->poll_) return fail_errno("plane xdp", "epoll", errno);
-  NETSERV_ASSIGN(plane->kernel_, RawSender::create(options.mark));
-  std::uint32_t queues = 0;
-  for (const std::string& interface : options.interfaces) queues += receive_queues(interface);
-  NETSERV_ASSIGN(plane->umem_, Umem::create(queues * options.frames_per_queue));
-  NETSERV_ASSIGN(plane->program_, XdpProgram::load());
   plane->copies_.reserve(256);
   plane->copies_bytes_.reserve(256 * 1024);
+  NETSERV_ASSIGN(plane->kernel_, RawSender::create(options.mark));
+  NETSERV_ASSIGN(plane->program_, XdpProgram::load());
   plane->program_->set_heartbeat_limit(options.heartbeat_limit);
-  for (const std::string& interface : options.interfaces) NETSERV_TRY(plane->open_port(interface, options));
+  bool all_native = true;
+  for (const std::string& interface : options.interfaces) {
+    NETSERV_ASSIGN(XdpMode mode, plane->attach(interface));
+    all_native &= mode == XdpMode::kNative;
+  }
+  // Sockets that share packet memory are all of one kind, and memory that a failed attempt has touched is no good.
+  if (all_native && plane->open_sockets(options, true)) return plane;
+  NETSERV_TRY(plane->open_sockets(options, false));
   return plane;
 }
 
-Status XdpPlane::open_port(const std::string& interface, const XdpPlaneOptions& options) {
+Result<XdpMode> XdpPlane::attach(const std::string& interface) {
   unsigned ifindex = ::if_nametoindex(interface.c_str());
   if (ifindex == 0) return fail_errno(interface, "no such interface", errno);
   NETSERV_ASSIGN(XdpMode mode, program_->attach(ifindex, interface));
+  interfaces_.push_back({interface, ifindex, receive_queues(interface), mode});
+  return mode;
+}
 
-  std::uint32_t queues = receive_queues(interface);
-  std::vector<int> fds;
-  bool zero_copy = mode == XdpMode::kNative;
-  for (std::uint32_t queue = 0; queue < queues; ++queue) {
-    XskPort::Options socket_options;
-    socket_options.busy_poll = options.busy_poll;
-    socket_options.zero_copy = zero_copy;
-    auto socket = XskPort::open(*umem_, interface, queue, socket_options);
-    if (!socket && zero_copy) {
-      socket_options.zero_copy = zero_copy = false;
-      socket = XskPort::open(*umem_, interface, queue, socket_options);
-    }
-    if (!socket) return fail(std::move(socket).error());
+Status XdpPlane::open_sockets(const XdpPlaneOptions& options, bool zero_copy) {
+  ports_.clear();
+  port_of_egress_.clear();
+  description_.clear();
+  poll_ = sys::UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!poll_) return fail_errno("plane xdp", "epoll", errno);
+  std::uint32_t queues = 0;
+  for (const Interface& interface : interfaces_) queues += interface.queues;
+  // The old memory goes before new memory is mapped: after a failed attempt libxdp unmaps its rings a second time.
+  umem_.reset();
+  NETSERV_ASSIGN(umem_, Umem::create(queues * options.frames_per_queue));
+  XskPort::Options socket_options;
+  socket_options.busy_poll = options.busy_poll;
+  socket_options.zero_copy = zero_copy;
+  for (const Interface& interface : interfaces_) NETSERV_TRY(open_port(interface, socket_options));
+  for (const Interface& interface : interfaces_) {
+    std::vector<int> fds;
+    for (const auto& port : ports_)
+      if (port->ifindex == interface.ifindex) fds.push_back(port->socket->fd());
+    NETSERV_TRY(program_->set_port(interface.ifindex, fds));
+  }
+  return {};
+}
+
+Status XdpPlane::open_port(const Interface& interface, const XskPort::Options& options) {
+  port_of_egress_[interface.ifindex] = ports_.size();
+  for (std::uint32_t queue = 0; queue < interface.queues; ++queue) {
     auto port = std::make_unique<Port>();
-    port->ifindex = ifindex;
-    port->socket = std::move(*socket);
-    int fd = port->socket->fd();
+    port->ifindex = interface.ifindex;
+    NETSERV_ASSIGN(port->socket, XskPort::open(*umem_, interface.name, queue, options));
     epoll_event event{EPOLLIN, {}};
-    if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail_errno(interface, "epoll", errno);
-    fds.push_back(fd);
-    if (queue == 0) port_of_egress_[ifindex] = ports_.size();
+    if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, port->socket->fd(), &event) != 0)
+      return fail_errno(interface.name, "epoll", errno);
     ports_.push_back(std::move(port));
   }
-  NETSERV_TRY(program_->set_port(ifindex, fds));
   if (!description_.empty()) description_ += "; ";
-  description_ += interface + " " + std::string(to_string(mode)) + (zero_copy ? " zero-copy, " : " copy, ") +
-                  std::to_string(queues) + (queues == 1 ? " queue" : " queues");
+  description_ += interface.name + " " + std::string(to_string(interface.mode)) +
+                  (options.zero_copy ? " zero-copy, " : " copy, ") + std::to_string(interface.queues) +
+                  (interface.queues == 1 ? " queue" : " queues");
   return {};
 }
 

@@ -59,8 +59,16 @@ class XdpPlane final : public LivePlane {
  private:
   struct Port;
   struct FrameNote;
+  struct Interface {
+    std::string name;
+    unsigned ifindex = 0;
+    std::uint32_t queues = 1;
+    XdpMode mode = XdpMode::kNative;
+  };
   XdpPlane() = default;
-  Status open_port(const std::string& interface, const XdpPlaneOptions& options);
+  Result<XdpMode> attach(const std::string& interface);
+  Status open_sockets(const XdpPlaneOptions& options, bool zero_copy);
+  Status open_port(const Interface& interface, const XskPort::Options& options);
   FrameNote& note(FrameAddress frame);
   void transmit(std::size_t port, FrameAddress frame, std::uint32_t length);
   void to_kernel(FrameAddress frame, std::uint32_t l3_length);
@@ -71,7 +79,8 @@ class XdpPlane final : public LivePlane {
   std::unique_ptr<RawSender> kernel_;
   std::unique_ptr<Umem> umem_;  // outlives the sockets
   std::unique_ptr<XdpProgram> program_;
-  std::vector<std::unique_ptr<Port>> ports_;      // one a receive queue
+  std::vector<Interface> interfaces_;
+  std::vector<std::unique_ptr<Port>> ports_;        // one a receive queue
   std::map<unsigned, std::size_t> port_of_egress_;  // ifindex -> its first port
   sys::UniqueFd poll_;  // an epoll set of all sockets
   std::array<forward::Packet, 256> batch_;

@@ -1,5 +1,5 @@
-// netserv-forwarder with the netfilter plane on a router in a namespace: real NFQUEUE, real rules, a container
-// process at the far end of the ring.
+// netserv-forwarder on a router in a namespace, with the netfilter plane (real NFQUEUE, real rules) and with the xdp
+// plane (a real XDP program on both interfaces): the same packets, a container process at the far end of the ring.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <poll.h>
@@ -73,7 +73,7 @@ void module(const ring::SubmitDescriptor& d, std::span<std::byte> bytes, ring::C
   }
 }
 
-class NetfilterTest : public ::testing::Test {
+class LivePlane : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     start_forwarder();
@@ -86,6 +86,7 @@ class NetfilterTest : public ::testing::Test {
     end(container, SIGKILL);
     end(forwarder, SIGKILL);
   }
+  virtual std::string plane() { return GetParam(); }
   static void end(pid_t& pid, int signal_number) {
     if (pid <= 0) return;
     ::kill(pid, signal_number);
@@ -93,7 +94,9 @@ class NetfilterTest : public ::testing::Test {
     pid = 0;
   }
   void start_forwarder() {
-    forwarder = router.start({kForwarder, "--run-dir", router.folder(), "--plane", "netfilter"});
+    std::vector<std::string> command{kForwarder, "--run-dir", router.folder(), "--plane", plane()};
+    if (plane() == "xdp") command.insert(command.end(), {"--interface", "to_c", "--interface", "to_s"});
+    forwarder = router.start(command);
     connect();
   }
   void connect() {
@@ -104,8 +107,8 @@ class NetfilterTest : public ::testing::Test {
     });
     tell(ipc::ForwarderHello{});
     auto welcome = answer<ipc::ForwarderWelcome>();
-    EXPECT_EQ(welcome.plane, "netfilter");
-    EXPECT_THAT(welcome.plane_detail, HasSubstr("NFQUEUE"));
+    EXPECT_EQ(welcome.plane, plane());
+    EXPECT_THAT(welcome.plane_detail, HasSubstr(plane() == "xdp" ? "to_c native" : "NFQUEUE"));
   }
   void tell(const ipc::ToForwarder& message) { ASSERT_TRUE(control.send(ipc::encode(message))); }
   // The next message of this kind; others on the way are dropped.
@@ -191,7 +194,7 @@ class NetfilterTest : public ::testing::Test {
   const Filter sip6{kProtocolUdp, 5060, {}, *Prefix::parse("2001:db8:2::/64")};
 };
 
-TEST_F(NetfilterTest, VerdictsTakeEffectInBothIpVersions) {
+TEST_P(LivePlane, VerdictsTakeEffectInBothIpVersions) {
   start_container();
   ASSERT_EQ(set_filters({sip, sip6}), "");
   for (auto [from, at] : {std::pair(&client, &server), std::pair(&client6, &server6)}) {
@@ -209,8 +212,13 @@ TEST_F(NetfilterTest, VerdictsTakeEffectInBothIpVersions) {
   EXPECT_EQ(s["processed_replied"], 2u);
   EXPECT_EQ(s["processed_changed"], 2u);
   EXPECT_EQ(s["processed_passed"], 2u);
-  EXPECT_EQ(s["raw_sent"], 2u);
-  EXPECT_EQ(s["raw_send_failed"] + s["queue_verdict_errors"] + s["queue_malformed"], 0u);
+  if (plane() == "netfilter") {
+    EXPECT_EQ(s["raw_sent"], 2u);
+    EXPECT_EQ(s["raw_send_failed"] + s["queue_verdict_errors"] + s["queue_malformed"], 0u);
+  } else {
+    EXPECT_EQ(s["xdp_redirected"], 8u);
+    EXPECT_EQ(s["xdp_frames_missing"] + s["xdp_bad_metadata"] + s["xdp_to_kernel_failed"], 0u);
+  }
 
   ASSERT_EQ(set_filters({}), "");
   send(client, "drop this");
@@ -218,7 +226,7 @@ TEST_F(NetfilterTest, VerdictsTakeEffectInBothIpVersions) {
   EXPECT_EQ(stats()["packets_in"], 8u);
 }
 
-TEST_F(NetfilterTest, FiltersStayWhenNetservdIsGone) {
+TEST_P(LivePlane, FiltersStayWhenNetservdIsGone) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   control.close();
@@ -228,7 +236,7 @@ TEST_F(NetfilterTest, FiltersStayWhenNetservdIsGone) {
   EXPECT_EQ(stats()["processed_replied"], 1u);
 }
 
-TEST_F(NetfilterTest, DrainLetsEverythingPass) {
+TEST_P(LivePlane, DrainLetsEverythingPass) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   tell(ipc::SetDrain{true});
@@ -241,7 +249,7 @@ TEST_F(NetfilterTest, DrainLetsEverythingPass) {
   EXPECT_EQ(receive(client), "pong 2");
 }
 
-TEST_F(NetfilterTest, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccounted) {
+TEST_P(LivePlane, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccounted) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   int answered = 0, passed = 0, sent = 0;
@@ -268,7 +276,62 @@ TEST_F(NetfilterTest, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccoun
   EXPECT_EQ(s["queue_user_overruns"] + s["queue_overruns"], 0u);
 }
 
-TEST_F(NetfilterTest, AKilledForwarderStopsNoTrafficAndTheNextOneCleansUp) {
+// The kernel's own view of the path: the same packets with no forwarder at all.
+TEST_P(LivePlane, WhateverHappensToTheForwarderTrafficGoesOn) {
+  start_container();
+  ASSERT_EQ(set_filters({sip}), "");
+  send(client, "ping 1");
+  EXPECT_EQ(receive(client), "pong 1");
+  ::kill(forwarder, SIGSTOP);
+  until([&] {  // queued while the plane took it for alive; then the kernel forwards
+    send(client, "plain");
+    ::usleep(1000);
+    return receive(server, MSG_DONTWAIT) == "plain";
+  });
+  ::kill(forwarder, SIGCONT);
+  until([&] {
+    send(client, "ping 2");
+    ::usleep(1000);
+    return receive(client, MSG_DONTWAIT) == "pong 2";
+  });
+  end(forwarder, SIGKILL);
+  until([&] {
+    send(client, "after the kill");
+    ::usleep(1000);
+    return receive(server, MSG_DONTWAIT) == "after the kill";
+  });
+  start_forwarder();  // over what the killed one left
+  end(container, SIGKILL);
+  start_container();
+  ASSERT_EQ(set_filters({sip}), "");
+  while (receive(client, MSG_DONTWAIT) != "nothing") {
+  }
+  send(client, "ping again");
+  EXPECT_EQ(receive(client), "pong again");
+}
+
+TEST_P(LivePlane, AThousandFiltersOfOneShapeAreTaken) {
+  start_container();
+  std::vector<Filter> filters{sip};
+  for (std::uint16_t port = 10'000; port < 10'999; ++port)
+    filters.push_back({kProtocolUdp, port, {}, *Prefix::parse("10.0.2.0/24")});
+  ASSERT_EQ(set_filters(filters), "");
+  send(client, "ping 1");
+  EXPECT_EQ(receive(client), "pong 1");
+  ASSERT_EQ(set_filters({sip}), "");
+  send(client, "ping 2");
+  EXPECT_EQ(receive(client), "pong 2");
+}
+
+INSTANTIATE_TEST_SUITE_P(Planes, LivePlane, ::testing::Values("netfilter", "xdp"),
+                         [](const auto& info) { return std::string(info.param); });
+
+class NetfilterRules : public LivePlane {
+ protected:
+  std::string plane() override { return "netfilter"; }
+};
+
+TEST_F(NetfilterRules, AKilledForwarderStopsNoTrafficAndTheNextOneCleansUp) {
   end(forwarder, SIGTERM);  // without a forwarder: what the operator has
   router.run("iptables-restore", {"--noflush"},
              "*mangle\n:MINE - [0:0]\n-A PREROUTING -p tcp -j MINE\n-A MINE -j MARK --set-mark 5\nCOMMIT\n"
