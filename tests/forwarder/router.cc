@@ -7,8 +7,10 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <random>
@@ -32,6 +34,7 @@ Router::Router() {
   std::snprintf(number, sizeof number, "nsf%06x", std::random_device{}() & 0xffffffu);
   name_ = number;
   folder_ = "/tmp/" + name_;
+  start_guard();
   must(::mkdir(folder_.c_str(), 0700) == 0 && ::mkdir((folder_ + "/rings").c_str(), 0700) == 0, "mkdir " + folder_);
   must(::mount("tmpfs", (folder_ + "/rings").c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64m") == 0,
        "tmpfs");
@@ -58,6 +61,30 @@ Router::Router() {
 }
 
 Router::~Router() {
+  alive_.reset();
+  ::waitpid(guard_, nullptr, 0);
+}
+
+void Router::start_guard() {
+  int ends[2];
+  must(::pipe2(ends, O_CLOEXEC) == 0, "pipe");
+  guard_ = ::fork();
+  must(guard_ >= 0, "fork");
+  if (guard_ > 0) {
+    ::close(ends[0]);
+    alive_ = sys::UniqueFd(ends[1]);
+    return;
+  }
+  ::close(ends[1]);
+  ::setpgid(0, 0);  // a signal to the test's group is not for us
+  char none;
+  while (::read(ends[0], &none, 1) < 0 && errno == EINTR) {
+  }
+  tear_down();
+  ::_exit(0);
+}
+
+void Router::tear_down() {
   for (const char* part : {"c", "r", "s"}) (void)sys::run_tool("ip", {"netns", "del", name_ + part});
   ::umount2((folder_ + "/rings").c_str(), MNT_DETACH);
   std::error_code ignored;
@@ -81,13 +108,13 @@ std::string Router::run(const std::string& tool, const std::vector<std::string>&
 }
 
 pid_t Router::start(const std::vector<std::string>& command) {
-  std::vector<std::string> all{"nsenter", "--net=/run/netns/" + name_ + "r"};
+  std::vector<std::string> all{"setpriv", "--pdeathsig", "KILL", "nsenter", "--net=/run/netns/" + name_ + "r"};
   all.insert(all.end(), command.begin(), command.end());
   std::vector<char*> argv;
   for (std::string& word : all) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t pid = 0;
-  must(::posix_spawn(&pid, "/usr/bin/nsenter", nullptr, nullptr, argv.data(), environ) == 0, "nsenter");
+  must(::posix_spawn(&pid, "/usr/bin/setpriv", nullptr, nullptr, argv.data(), environ) == 0, "setpriv");
   return pid;
 }
 

@@ -1,5 +1,6 @@
 // A client, a router and a server in network namespaces of their own, joined by veth pairs; the forwarder runs in
-// the router's. Random names; everything is torn down with the object. Needs root.
+// the router's. Random names; everything is torn down with the object, or by a helper process should this one end
+// without. Needs root.
 #pragma once
 
 #include <string>
@@ -24,14 +25,18 @@ class Router {
   sys::UniqueFd server_udp(int family, std::uint16_t port) { return udp(name_ + "s", family, port, false); }
   // A tool run in the router's namespace; its standard output.
   std::string run(const std::string& tool, const std::vector<std::string>& arguments, const std::string& input = {});
-  // A program started in the router's namespace; the caller ends and reaps it.
+  // A program started in the router's namespace; the caller ends and reaps it. It ends with this process.
   pid_t start(const std::vector<std::string>& command);
   const std::string& folder() const { return folder_; }
 
  private:
   void ip(const std::string& arguments);
+  void start_guard();
+  void tear_down();
   sys::UniqueFd udp(const std::string& space, int family, std::uint16_t port, bool client);
   std::string name_, folder_;
+  sys::UniqueFd alive_;  // closed by our end, however it comes
+  pid_t guard_ = 0;
 };
 
 }  // namespace netserv::test
