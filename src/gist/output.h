@@ -30,6 +30,8 @@ struct Datagram {
   std::uint32_t flow_label = 0;
   std::uint32_t interface = 0;  // where it came in; to go: 0 lets the route decide
   Bytes payload;                // with the magic number
+  Bytes ip_header;              // an intercepted packet's, with options or extension headers: goes on with a
+                                // ForwardDatagram as it came; empty for all else
   bool operator==(const Datagram&) const = default;
 };
 

@@ -1,0 +1,180 @@
+#include "daemons/gistd_options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <iostream>
+#include <sstream>
+
+#include "base/log.h"
+
+namespace netserv::daemons {
+namespace {
+
+// The text forms, before they are checked.
+struct Raw {
+  std::string run_directory = "/run/netserv", socket_mode = "660", intercept = "filter", query_source = "signalling";
+  std::string log_level = "info";
+  std::vector<std::string> interfaces, router_alerts, peers;
+  unsigned tcp_port = 270, tls_port = 271, queue = 8101, router_alert = 0;
+  unsigned validity_ms = 30000, hold_time_ms = 30000, t1_ms = 500, max_queries = 7;
+  bool tls_only = false, no_ping = false;
+};
+
+LogLevel level_of(const std::string& name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "warning") return LogLevel::kWarning;
+  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
+
+std::optional<unsigned> number(std::string_view text, int base, unsigned most) {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size() || value > most) return std::nullopt;
+  return value;
+}
+
+Status read_interfaces(const Raw& raw, GistdOptions& o) {
+  o.filter.queue = static_cast<std::uint16_t>(raw.queue);
+  o.filter.everywhere = raw.intercept == "filter";
+  for (const std::string& entry : raw.interfaces) {
+    const std::size_t equals = entry.find('=');
+    const std::string name = entry.substr(0, equals);
+    const std::string how = equals == std::string::npos ? "" : entry.substr(equals + 1);
+    if (how != "filter" && how != "router-alert" && how != "none")
+      return fail(Origin::kOperator, "interface " + entry, "want NAME=filter, NAME=router-alert or NAME=none");
+    if (how == "filter") o.filter.interfaces.push_back(name);
+    if (how != "filter") o.filter.excluded.push_back(name);
+    if (how == "router-alert") o.router_alert_interfaces.push_back(name);
+  }
+  if (!o.filter.everywhere) o.filter.excluded.clear();
+  return {};
+}
+
+Status read_router_alerts(const Raw& raw, GistdOptions& o) {
+  o.settings.default_router_alert = static_cast<std::uint16_t>(raw.router_alert);
+  for (const std::string& entry : raw.router_alerts) {
+    const std::size_t equals = entry.find('=');
+    const auto nslp = number(std::string_view(entry).substr(0, equals), 10, 65535);
+    const auto value =
+        equals == std::string::npos ? std::nullopt : number(std::string_view(entry).substr(equals + 1), 10, 65535);
+    if (!nslp || !value) return fail(Origin::kOperator, "nslp-router-alert " + entry, "want NSLPID=VALUE");
+    o.settings.router_alert[gist::NslpId(static_cast<std::uint16_t>(*nslp))] = static_cast<std::uint16_t>(*value);
+  }
+  return {};
+}
+
+Status read_core(const Raw& raw, GistdOptions& o) {
+  gist::Config& core = o.settings.core;
+  core.peer_identity = Bytes(16);
+  transport::OpensslCrypto().fill(core.peer_identity);
+  core.tcp_port = raw.tls_only ? std::uint16_t{0} : static_cast<std::uint16_t>(raw.tcp_port);
+  core.use_tcp = !raw.tls_only;
+  core.use_tls = o.tls();
+  core.tls_port = o.tls() ? static_cast<std::uint16_t>(raw.tls_port) : std::uint16_t{0};
+  core.query_source = raw.query_source == "flow" ? gist::QuerySource::kFlowFirst : gist::QuerySource::kSignalling;
+  core.validity = gist::Milliseconds(raw.validity_ms);
+  core.hold_time = gist::Milliseconds(raw.hold_time_ms);
+  core.t1 = std::chrono::milliseconds(raw.t1_ms);
+  core.t2 = 64 * core.t1;
+  core.max_queries = raw.max_queries;
+  if (raw.tls_only && !o.tls()) return fail(Origin::kOperator, "tls-only", "needs certificate, key and authorities");
+  if (o.tls() && (o.tls_files.key.empty() || o.tls_files.authorities.empty()))
+    return fail(Origin::kOperator, "certificate", "needs key and authorities too");
+  for (const std::string& text : raw.peers) {
+    NETSERV_ASSIGN(gist::AuthorisedPeer peer, parse_peer(text));
+    o.settings.peers.push_back(std::move(peer));
+  }
+  if (raw.peers.empty()) o.settings.peers.push_back({"*", true, {}, {}, {}});
+  return {};
+}
+
+Status check(const Raw& raw, GistdOptions& o) {
+  if (o.socket.empty()) o.socket = raw.run_directory + "/gistd.sock";
+  const auto mode = number(raw.socket_mode, 8, 0777);
+  if (!mode) return fail(Origin::kOperator, "socket-mode " + raw.socket_mode, "want octal digits");
+  o.socket_mode = *mode;
+  if (o.settings.name.empty()) {
+    char host[65] = {};
+    ::gethostname(host, sizeof host - 1);
+    o.settings.name = host;
+  }
+  o.settings.answer_pings = !raw.no_ping;
+  NETSERV_TRY(read_interfaces(raw, o));
+  NETSERV_TRY(read_router_alerts(raw, o));
+  return read_core(raw, o);
+}
+
+}  // namespace
+
+Result<gist::AuthorisedPeer> parse_peer(const std::string& text) {
+  std::istringstream in(text);
+  std::string verb;
+  gist::AuthorisedPeer peer;
+  if (!(in >> verb >> peer.identity) || (verb != "allow" && verb != "deny"))
+    return fail(Origin::kOperator, "peer " + text, "want allow or deny, and an identity");
+  peer.allow = verb == "allow";
+  for (auto* scope : {&peer.peer_address, &peer.flow_source, &peer.flow_destination}) {
+    std::string prefix;
+    if (!(in >> prefix) || prefix == "-") continue;
+    NETSERV_ASSIGN(*scope, Prefix::parse(prefix));
+  }
+  if (std::string rest; in >> rest) return fail(Origin::kOperator, "peer " + text, "too many words");
+  return peer;
+}
+
+std::optional<GistdOptions> read_gistd_options(int argc, char** argv, int& exit_code) {
+  GistdOptions o;
+  Raw raw;
+  CLI::App app{"GIST signalling daemon (RFC 5971)"};
+  app.set_config("--config", "", "Read options from this file (TOML, names as here without the dashes)");
+  app.add_option("--run-dir", raw.run_directory, "Folder of the API socket")->capture_default_str();
+  app.add_option("--socket", o.socket, "API socket (RUN_DIR/gistd.sock)");
+  app.add_option("--socket-mode", raw.socket_mode, "Its file mode")->capture_default_str();
+  app.add_option("--user", o.user, "Whom to run as once everything is open")->capture_default_str();
+  app.add_option("--name", o.settings.name, "Name in answers to pings (the host's)");
+  app.add_option("--intercept", raw.intercept, "On interfaces that are not named")
+      ->check(CLI::IsMember({"filter", "none"}))->capture_default_str();
+  app.add_option("--interface", raw.interfaces, "NAME=filter|router-alert|none; may be repeated");
+  app.add_option("--queue", raw.queue, "NFQUEUE number")->check(CLI::Range(0u, 65535u))->capture_default_str();
+  app.add_option("--router-alert", raw.router_alert, "Router Alert value of NSLPs that are not named")
+      ->check(CLI::Range(0u, 65535u))->capture_default_str();
+  app.add_option("--nslp-router-alert", raw.router_alerts, "NSLPID=VALUE; may be repeated");
+  app.add_option("--query-source", raw.query_source, "Source address of Queries downstream")
+      ->check(CLI::IsMember({"signalling", "flow"}))->capture_default_str();
+  app.add_flag("--ingress-check", o.ingress_check, "Refuse flow sources that are not routed to where they come from");
+  app.add_option("--tcp-port", raw.tcp_port, "Messaging associations over TCP; 0: none accepted")
+      ->check(CLI::Range(0u, 65535u))->capture_default_str();
+  app.add_option("--tls-port", raw.tls_port, "Messaging associations over TLS")
+      ->check(CLI::Range(0u, 65535u))->capture_default_str();
+  app.add_option("--certificate", o.tls_files.certificate, "PEM file, chain included; turns TLS on");
+  app.add_option("--key", o.tls_files.key, "PEM file");
+  app.add_option("--authorities", o.tls_files.authorities, "PEM file: whom peers' certificates must come from");
+  app.add_flag("--tls-only", raw.tls_only, "No associations over plain TCP");
+  app.add_option("--peer", raw.peers, "\"allow|deny IDENTITY [PEER [FLOW-SOURCE [FLOW-DESTINATION]]]\", in order");
+  app.add_option("--validity-ms", raw.validity_ms, "Lifetime of routing state")
+      ->check(CLI::Range(100u, 86'400'000u))->capture_default_str();
+  app.add_option("--hold-time-ms", raw.hold_time_ms, "Associations end after this long in silence")
+      ->check(CLI::Range(100u, 86'400'000u))->capture_default_str();
+  app.add_option("--t1-ms", raw.t1_ms, "First retransmission")->check(CLI::Range(10u, 60'000u))->capture_default_str();
+  app.add_option("--max-queries", raw.max_queries, "In one handshake")->check(CLI::Range(1u, 16u))->capture_default_str();
+  app.add_flag("--no-ping", raw.no_ping, "Do not answer gist-ping");
+  app.add_option("--log-level", raw.log_level)->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed gistd left behind, and exit");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    exit_code = app.exit(e);
+    return std::nullopt;
+  }
+  set_log_level(level_of(raw.log_level));
+  if (const Status checked = check(raw, o); !checked) {
+    std::cerr << "gistd: " << checked.error().message() << "\n";
+    exit_code = 2;
+    return std::nullopt;
+  }
+  return o;
+}
+
+}  // namespace netserv::daemons

@@ -1,0 +1,111 @@
+// gistd without its rights: the GIST core between sockets, associations and signalling applications. One thread, one
+// event loop. Nothing here needs a capability or a file.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "gist/authorised_peers.h"
+#include "gist/core.h"
+#include "sys/event_loop.h"
+#include "sys/seqpacket.h"
+#include "transport/api_codec.h"
+#include "transport/associations.h"
+#include "transport/crypto.h"
+#include "transport/datagram_sockets.h"
+#include "transport/ip_network.h"
+#include "transport/ping.h"
+#include "transport/queue_relay.h"
+#include "transport/router_alert.h"
+
+namespace netserv::daemons {
+
+// Opened while the process had rights.
+struct GistdParts {
+  std::unique_ptr<transport::IpNetwork> network;
+  std::unique_ptr<transport::DatagramSockets> datagrams;
+  std::unique_ptr<transport::RouterAlert> router_alert;  // null: not used
+  transport::SslContext tls;                             // null: no TLS
+  sys::UniqueFd tcp_listener, tls_listener, api_listener;
+  sys::Channel keeper;
+};
+
+struct GistdSettings {
+  gist::Config core;
+  std::vector<gist::AuthorisedPeer> peers;
+  std::map<gist::NslpId, std::uint16_t> router_alert;  // values that differ from `default_router_alert`
+  std::uint16_t default_router_alert = 0;
+  bool answer_pings = true;
+  std::string name;  // in answers to pings
+};
+
+class GistdService final : private transport::AssociationEvents {
+ public:
+  GistdService(sys::EventLoop& loop, GistdSettings settings, GistdParts parts);
+  ~GistdService() override;
+  // Closes associations once all is sent that was to be, then calls `done`.
+  void shut_down(std::function<void()> done);
+
+ private:
+  struct Client {
+    sys::Channel channel;
+    sys::EventHandle readable;
+    std::optional<transport::Register> registration;
+  };
+  struct Nslp {
+    std::uint64_t owner = 0;  // client; 0: none
+    std::set<std::uint64_t> sharers;
+  };
+
+  void on_datagrams(int fd, std::uint32_t ready);
+  void on_router_alert(int fd);
+  transport::QueueReader::Answer on_queued(ByteSpan packet, std::uint32_t interface);
+  void on_network_change();
+
+  void perform(gist::Outputs outputs);
+  void send(const gist::SendDatagram& out);
+  void arm();
+  void log(const gist::Event& event);
+
+  // gistd_clients.cc
+  void accept_client();
+  void on_client(std::uint64_t id);
+  void drop_client(std::uint64_t id, std::string_view why);
+  void tell(std::uint64_t id, const transport::ApiIndication& indication);
+  Status handle(std::uint64_t id, transport::ApiRequest request);
+  Status do_register(std::uint64_t id, const transport::Register& request);
+  void deliver(const gist::RecvMessage& message);
+  void deliver(const gist::MessageStatus& status);
+  void deliver(const gist::NetworkNotification& notification);
+  std::uint64_t client_for(gist::NslpId nslp, const gist::SessionId& session) const;
+  bool is_ping(gist::NslpId nslp) const;
+  void send_pings(std::vector<gist::SendMessage> messages);
+
+  gist::AssociationId on_accepted(const gist::AcceptedAssociation& accepted) override;
+  void on_connected(gist::AssociationId id, const gist::PeerCredentials& credentials) override;
+  void on_data(gist::AssociationId id, ByteSpan bytes) override;
+  void on_failed(gist::AssociationId id) override;
+
+  sys::EventLoop& loop_;
+  GistdSettings settings_;
+  GistdParts parts_;
+  transport::OpensslCrypto crypto_;
+  gist::AuthorisedPeers authority_;
+  gist::Core core_;
+  transport::Associations associations_;
+  transport::PingResponder ping_;
+  std::unique_ptr<transport::QueueReader> queue_;
+  std::vector<sys::EventHandle> sources_;
+  sys::EventHandle timer_, api_, drain_;
+  std::optional<TimePoint> armed_;
+
+  std::map<std::uint64_t, Client> clients_;
+  std::uint64_t last_client_ = 0;
+  std::map<gist::NslpId, Nslp> nslps_;
+  std::map<std::pair<gist::NslpId, gist::SessionId>, std::uint64_t> sessions_;
+  std::map<gist::QueryTicket, std::uint64_t> tickets_;
+};
+
+}  // namespace netserv::daemons
