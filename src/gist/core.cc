@@ -42,15 +42,20 @@ Outputs Core::answer_query(QueryTicket ticket, const QueryAnswer& answer, TimePo
 
 Outputs Core::set_state_lifetime(const SetStateLifetime& request, TimePoint now) {
   const auto applies = [&](const RoutingState& s) {
-    return s.key.nslp == request.nslp && s.key.mri == request.mri &&
-           (!request.session || *request.session == s.key.session);
+    return s.key.nslp == request.nslp && s.key.mri == request.mri;
   };
   std::vector<std::uint64_t> ids;
-  for (const auto& [id, q] : queriers_by_id_)
-    if (applies(*q)) ids.push_back(id);
-  for (const auto& [id, r] : responders_by_id_)
-    if (applies(*r)) ids.push_back(id);
-  std::sort(ids.begin(), ids.end());
+  if (request.session) {
+    const RoutingKey key{request.mri, *request.session, request.nslp};
+    if (const Querying* q = find_querying(key)) ids.push_back(q->id);
+    if (const Responding* r = find_responding(key)) ids.push_back(r->id);
+  } else {
+    for (const auto& [id, q] : queriers_by_id_)
+      if (applies(*q)) ids.push_back(id);
+    for (const auto& [id, r] : responders_by_id_)
+      if (applies(*r)) ids.push_back(id);
+    std::sort(ids.begin(), ids.end());
+  }
   for (std::uint64_t id : ids) {
     if (const auto q = queriers_by_id_.find(id); q != queriers_by_id_.end()) {
       if (request.lifetime <= Duration::zero()) {
