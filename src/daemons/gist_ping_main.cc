@@ -112,7 +112,7 @@ class Pinger {
   }
 
   void on_message(const gist::RecvMessage& m) {
-    if (m.check) (void)client_.send(transport::AnswerQuery{*m.check, {false, {}}});
+    if (m.check) (void)client_.send(gist::AnswerQuery{*m.check, {false, {}}});
     const auto ping = transport::decode_ping(m.data);
     if (!ping || !ping->address || ping->sequence == 0 || ping->sequence > sent_) return;
     if (ping->kind == Ping::Kind::kEnd) return on_end(*ping);
@@ -202,7 +202,7 @@ int failed(const Error& error) {
 int run(const Options& o) {
   auto mri = flow_of(o);
   if (!mri) return failed(mri.error());
-  auto client = transport::ApiClient::open(o.socket, {gist::NslpId(transport::kPingNslp), true});
+  auto client = transport::ApiClient::open(o.socket, {gist::NslpId(transport::kPingNslp), "gist-ping"});
   if (!client) return failed(client.error());
   sys::EventLoop loop;
   Pinger pinger(loop, o, *std::move(client), *std::move(mri));

@@ -1,6 +1,4 @@
 // Signalling applications at gistd's API socket.
-#include <algorithm>
-
 #include "base/log.h"
 #include "daemons/gistd_service.h"
 #include "sys/clock.h"
@@ -8,6 +6,7 @@
 namespace netserv::daemons {
 namespace {
 
+constexpr std::size_t kMaxMessage = 65536;
 constexpr std::size_t kMaxClients = 256;
 constexpr std::size_t kMaxSessions = 65536;
 constexpr std::size_t kMaxTickets = 8192;
@@ -30,11 +29,11 @@ void GistdService::on_client(std::uint64_t id) {
   for (int i = 0; i < 64; ++i) {
     const auto it = clients_.find(id);
     if (it == clients_.end()) return;
-    const auto got = it->second.channel.receive(message, transport::kMaxApiMessage);
+    const auto got = it->second.channel.receive(message, kMaxMessage);
     if (!got) return drop_client(id, got.error().message());
     if (*got == sys::Channel::Received::kClosed) return drop_client(id, "closed");
     if (*got == sys::Channel::Received::kNothing) return;
-    auto request = transport::decode_request(message.bytes);
+    auto request = gist::decode_api_message(message.bytes);
     const Status handled = request ? handle(id, *std::move(request)) : Status(fail(request.error()));
     if (!handled) return drop_client(id, handled.error().message());
   }
@@ -45,72 +44,65 @@ void GistdService::drop_client(std::uint64_t id, std::string_view why) {
   const auto it = clients_.find(id);
   if (it == clients_.end()) return;
   log_info({.name = "api"}, "application {} left: {}", id, why);
-  if (const auto& registration = it->second.registration) {
-    Nslp& nslp = nslps_[registration->nslp];
-    if (nslp.owner == id) nslp.owner = 0;
-    nslp.sharers.erase(id);
-    if (nslp.owner == 0 && nslp.sharers.empty()) {
-      nslps_.erase(registration->nslp);
-      if (!is_ping(registration->nslp)) core_.unregister_nslp(registration->nslp);
-    }
+  if (const auto nslp = it->second.nslp; nslp && !is_ping(*nslp)) {
+    owners_.erase(*nslp);
+    core_.unregister_nslp(*nslp);
   }
   std::erase_if(sessions_, [&](const auto& s) { return s.second == id; });
   std::erase_if(tickets_, [&](const auto& t) { return t.second == id; });
   clients_.erase(it);
 }
 
-void GistdService::tell(std::uint64_t id, const transport::ApiIndication& indication) {
+void GistdService::tell(std::uint64_t id, const gist::ApiMessage& message) {
   const auto it = clients_.find(id);
   if (it == clients_.end()) return;
   // One that does not read would else make gistd keep its messages without end.
-  if (const Status sent = it->second.channel.send(transport::encode(indication)); !sent)
+  if (const Status sent = it->second.channel.send(gist::encode_api_message(message)); !sent)
     loop_.post([this, id, why = sent.error().message()] { drop_client(id, why); });
 }
 
-Status GistdService::do_register(std::uint64_t id, const transport::Register& request) {
+Status GistdService::attach(std::uint64_t id, const gist::Attach& request) {
   Client& client = clients_.at(id);
-  if (client.registration) return fail(Origin::kPeer, "Register", "sent twice");
-  std::string refusal;
-  const auto known = nslps_.find(request.nslp);
-  const bool owned = is_ping(request.nslp) || (known != nslps_.end() && known->second.owner != 0);
-  if (request.nslp.value() == 0) refusal = "NSLPID 0 is GIST's own";
-  if (!request.sessions_only && owned) refusal = "another application has this NSLPID";
-  tell(id, transport::Registered{request.nslp, refusal});
-  if (!refusal.empty()) return {};
-  client.registration = request;
-  Nslp& nslp = nslps_[request.nslp];
-  if (request.sessions_only) {
-    nslp.sharers.insert(id);
-  } else {
-    nslp.owner = id;
+  if (client.nslp) return fail(Origin::kPeer, "Attach", "sent twice");
+  if (request.nslp.value() == 0) return fail(Origin::kPeer, "Attach", "NSLPID 0 is GIST's own");
+  if (owners_.contains(request.nslp)) {
+    tell(id, gist::AttachReply{false, "another application has this NSLPID"});
+    return {};
   }
-  core_.register_nslp(request.nslp);
+  client.nslp = request.nslp;
+  if (!is_ping(request.nslp)) {
+    owners_[request.nslp] = id;
+    core_.register_nslp(request.nslp);
+  }
+  log_info({.name = request.name}, "attached, NSLPID {}", request.nslp.value());
+  tell(id, gist::AttachReply{true, ""});
   return {};
 }
 
-Status GistdService::handle(std::uint64_t id, transport::ApiRequest request) {
-  if (const auto* r = std::get_if<transport::Register>(&request)) return do_register(id, *r);
-  const auto& registration = clients_.at(id).registration;
-  if (!registration) return fail(Origin::kPeer, "API", "not registered");
-  const gist::NslpId nslp = registration->nslp;
+Status GistdService::handle(std::uint64_t id, gist::ApiMessage message) {
+  if (const auto* a = std::get_if<gist::Attach>(&message)) return attach(id, *a);
+  if (!clients_.at(id).nslp) return fail(Origin::kPeer, "application", "not attached");
+  const gist::NslpId nslp = *clients_.at(id).nslp;
   const TimePoint now = sys::now();
-  if (auto* m = std::get_if<gist::SendMessage>(&request)) {
-    if (m->nslp != nslp) return fail(Origin::kPeer, "SendMessage", "not the NSLPID registered");
+  if (auto* m = std::get_if<gist::SendMessage>(&message)) {
+    if (m->nslp != nslp) return fail(Origin::kPeer, "SendMessage", "not the NSLPID attached");
     if (m->handle.value() >> kHandleBits != 0) return fail(Origin::kPeer, "SendMessage", "handle over 40 bits");
     if (m->handle.value() != 0) m->handle = gist::MessageHandle(id << kHandleBits | m->handle.value());
-    if (registration->sessions_only && sessions_.size() < kMaxSessions) sessions_.insert({{nslp, m->session}, id});
+    if (is_ping(nslp) && sessions_.size() < kMaxSessions) sessions_.insert({m->session, id});
     perform(core_.send(std::move(*m), now));
-  } else if (auto* l = std::get_if<gist::SetStateLifetime>(&request)) {
+  } else if (auto* l = std::get_if<gist::SetStateLifetime>(&message)) {
     l->nslp = nslp;
     perform(core_.set_state_lifetime(*l, now));
-  } else if (auto* i = std::get_if<gist::InvalidateRoutingState>(&request)) {
-    i->nslp = nslp;
+  } else if (auto* i = std::get_if<gist::InvalidateRoutingState>(&message)) {
+    if (i->nslp && *i->nslp != nslp) return fail(Origin::kPeer, "InvalidateRoutingState", "not the NSLPID attached");
     perform(core_.invalidate_routing_state(*i, now));
-  } else if (auto* a = std::get_if<transport::AnswerQuery>(&request)) {
+  } else if (auto* a = std::get_if<gist::AnswerQuery>(&message)) {
     const auto ticket = tickets_.find(a->ticket);
     if (ticket == tickets_.end() || ticket->second != id) return {};  // too late
     tickets_.erase(ticket);
     perform(core_.answer_query(a->ticket, a->answer, now));
+  } else {
+    return fail(Origin::kPeer, "application", "sent what only gistd sends");
   }
   return {};
 }
@@ -120,9 +112,12 @@ bool GistdService::is_ping(gist::NslpId nslp) const {
 }
 
 std::uint64_t GistdService::client_for(gist::NslpId nslp, const gist::SessionId& session) const {
-  if (const auto s = sessions_.find({nslp, session}); s != sessions_.end()) return s->second;
-  const auto n = nslps_.find(nslp);
-  return n == nslps_.end() ? 0 : n->second.owner;
+  if (is_ping(nslp)) {
+    const auto s = sessions_.find(session);
+    return s == sessions_.end() ? 0 : s->second;
+  }
+  const auto n = owners_.find(nslp);
+  return n == owners_.end() ? 0 : n->second;
 }
 
 void GistdService::deliver(const gist::RecvMessage& m) {

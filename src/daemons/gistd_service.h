@@ -11,7 +11,6 @@
 #include "gist/core.h"
 #include "sys/event_loop.h"
 #include "sys/seqpacket.h"
-#include "transport/api_codec.h"
 #include "transport/associations.h"
 #include "transport/crypto.h"
 #include "transport/datagram_sockets.h"
@@ -19,6 +18,7 @@
 #include "transport/ping.h"
 #include "transport/queue_relay.h"
 #include "transport/router_alert.h"
+#include "wire/gist_api/codec.h"
 
 namespace netserv::daemons {
 
@@ -52,11 +52,7 @@ class GistdService final : private transport::AssociationEvents {
   struct Client {
     sys::Channel channel;
     sys::EventHandle readable;
-    std::optional<transport::Register> registration;
-  };
-  struct Nslp {
-    std::uint64_t owner = 0;  // client; 0: none
-    std::set<std::uint64_t> sharers;
+    std::optional<gist::NslpId> nslp;  // once attached
   };
 
   void on_datagrams(int fd, std::uint32_t ready);
@@ -73,9 +69,9 @@ class GistdService final : private transport::AssociationEvents {
   void accept_client();
   void on_client(std::uint64_t id);
   void drop_client(std::uint64_t id, std::string_view why);
-  void tell(std::uint64_t id, const transport::ApiIndication& indication);
-  Status handle(std::uint64_t id, transport::ApiRequest request);
-  Status do_register(std::uint64_t id, const transport::Register& request);
+  void tell(std::uint64_t id, const gist::ApiMessage& message);
+  Status handle(std::uint64_t id, gist::ApiMessage message);
+  Status attach(std::uint64_t id, const gist::Attach& request);
   void deliver(const gist::RecvMessage& message);
   void deliver(const gist::MessageStatus& status);
   void deliver(const gist::NetworkNotification& notification);
@@ -103,8 +99,9 @@ class GistdService final : private transport::AssociationEvents {
 
   std::map<std::uint64_t, Client> clients_;
   std::uint64_t last_client_ = 0;
-  std::map<gist::NslpId, Nslp> nslps_;
-  std::map<std::pair<gist::NslpId, gist::SessionId>, std::uint64_t> sessions_;
+  std::map<gist::NslpId, std::uint64_t> owners_;
+  // Who pings: gistd answers for that NSLPID itself, so applications share it, each with its own sessions.
+  std::map<gist::SessionId, std::uint64_t> sessions_;
   std::map<gist::QueryTicket, std::uint64_t> tickets_;
 };
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "gist/api.h"
+#include "wire/gist_api/api.h"
 #include "wire/ip/address.h"
 
 namespace netserv::transport {
