@@ -25,17 +25,6 @@ gist::Mri flow(const IpAddress& source, const IpAddress& destination) {
   return mri;
 }
 
-std::vector<Microseconds> round_trips(const std::vector<Entry>& stack, Microseconds first_wait) {
-  std::vector<Microseconds> out;
-  Microseconds sum{}, wait = first_wait;
-  for (const Entry& e : stack) {
-    if (wait > e.residence) sum += wait - e.residence;
-    out.push_back(sum);
-    wait = e.wait;
-  }
-  return out;
-}
-
 const Exchange* Core::find(const FlowKey& key) const {
   const auto it = ids_.find(key);
   return it == ids_.end() ? nullptr : exchanges_.at(it->second).get();

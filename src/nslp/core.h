@@ -123,7 +123,4 @@ class Core {
 // A path-coupled MRI for all traffic between two addresses.
 gist::Mri flow(const IpAddress& source, const IpAddress& destination);
 
-// Round-trip times of signalling to each node of a stack, without the time that nodes took for themselves.
-std::vector<Microseconds> round_trips(const std::vector<Entry>& stack, Microseconds first_wait);
-
 }  // namespace netserv::nslp

@@ -67,4 +67,15 @@ void shrink(Response& r, std::size_t limit) {
   }
 }
 
+std::vector<Microseconds> round_trips(const std::vector<Entry>& stack, Microseconds first_wait) {
+  std::vector<Microseconds> out;
+  Microseconds sum{}, wait = first_wait;
+  for (const Entry& e : stack) {
+    if (wait > e.residence) sum += wait - e.residence;
+    out.push_back(sum);
+    wait = e.wait;
+  }
+  return out;
+}
+
 }  // namespace netserv::nslp

@@ -82,4 +82,8 @@ Entry to_entry(const ncm::Response& response, std::string node, const IpAddress&
 // then the farthest entries.
 void shrink(Response& response, std::size_t limit);
 
+// Round-trip times of signalling to each node of a stack, without the time that nodes took for themselves. `first_wait`
+// is the sender's own, from sending the request to the answer.
+std::vector<Microseconds> round_trips(const std::vector<Entry>& stack, Microseconds first_wait);
+
 }  // namespace netserv::nslp
