@@ -19,6 +19,14 @@ std::string own_folder() {
   return self.substr(0, self.rfind('/'));
 }
 
+// Before the metrics server starts its threads: the event loop reads these signals, no thread may take them.
+void block_event_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int number : {SIGHUP, SIGINT, SIGTERM, SIGCHLD}) sigaddset(&signals, number);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -46,6 +54,7 @@ int main(int argc, char** argv) {
   }
 
   ::signal(SIGPIPE, SIG_IGN);
+  block_event_signals();
   daemon::log_to_journal_if_there_is_one();
   set_log_level(config->log_level);
   std::string programs = config->node.program_folder.empty() ? own_folder() : config->node.program_folder;
