@@ -8,6 +8,7 @@
 
 #include "cli/exit_codes.h"
 #include "cli/ncm_client.h"
+#include "cli/path_request.h"
 #include "cli/report.h"
 #include "cli/request_builder.h"
 #include "sys/clock.h"
@@ -22,6 +23,7 @@ constexpr std::chrono::milliseconds kPollEvery{200};
 struct Options {
   RequestOptions request;
   std::string node_socket = kDefaultNodeSocket;
+  PathOptions path;  // used if `toward` is given
   unsigned timeout_seconds = 60;
   bool no_wait = false;
   bool print_only = false;
@@ -33,7 +35,14 @@ void add_common(CLI::App& command, const Shared& o) {
   command.add_option("--node-socket", o->node_socket, "The node's NCM socket")->envname("NETSERV_SOCKET")->capture_default_str();
   command.add_option("--user", o->request.user, "Your name in the node's configuration")->envname("NETSERV_USER");
   command.add_option("--key", o->request.key_file, "Your private key (PEM)")->envname("NETSERV_KEY");
-  command.add_option("--toward", o->request.headers["toward"], "Destination address of the flow (signed)");
+  auto* toward = command.add_option("--toward", o->path.toward,
+                                    "Send it along the path to this address, to every NetServ node there (signed)");
+  command.add_option("--nodes", o->request.headers["nodes"],
+                     "Which nodes on the path act: all, last, first=N, matching, or a list of names and addresses (signed)");
+  command.add_option("--source", o->path.source, "The flow's source (default: this host's address towards the destination)")
+      ->needs(toward);
+  command.add_option("--nslp-socket", o->path.socket, "Socket of this host's nslpd")->envname("NETSERV_NSLP_SOCKET")->capture_default_str();
+  if (o->path.trigger) toward->required();
   command.add_option("--valid", o->request.valid_seconds, "Seconds until the request expires")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
@@ -101,6 +110,14 @@ Result<ncm::Response> run_once(const Options& o, const ncm::Message& message) {
 }
 
 int run(const Options& o) {
+  if (!o.path.toward.empty()) {
+    PathOptions path = o.path;
+    path.timeout_seconds = o.timeout_seconds;
+    path.no_wait = o.no_wait;
+    path.print_only = o.print_only;
+    path.json = o.json;
+    return run_along_path(o.request, path);
+  }
   auto message = build_request(o.request, sys::wall_now());
   if (!message) return explain(message.error(), o.json);
   if (o.print_only) {
@@ -111,8 +128,9 @@ int run(const Options& o) {
   return response ? show(*response, o.json) : explain(response.error(), o.json);
 }
 
-void add_setup(CLI::App& app, int& exit_code) {
+void add_setup(CLI::App& app, int& exit_code, bool trigger = false) {
   auto o = std::make_shared<Options>();
+  o->path.trigger = trigger;
   o->request.verb = ncm::Verb::kSetup;
   auto& headers = o->request.headers;
   CLI::App* command = app.add_subcommand("setup", "Install or refresh a module on a node");
@@ -139,8 +157,9 @@ void add_setup(CLI::App& app, int& exit_code) {
   command->callback([o, &exit_code] { exit_code = run(*o); });
 }
 
-void add_remove(CLI::App& app, int& exit_code) {
+void add_remove(CLI::App& app, int& exit_code, bool trigger = false) {
   auto o = std::make_shared<Options>();
+  o->path.trigger = trigger;
   o->request.verb = ncm::Verb::kRemove;
   CLI::App* command = app.add_subcommand("remove", "Remove a module from a node");
   command->footer("Example:\n  netserv remove NetMonitor --user janedoe --key janedoe.key     (all versions)");
@@ -149,8 +168,9 @@ void add_remove(CLI::App& app, int& exit_code) {
   command->callback([o, &exit_code] { exit_code = run(*o); });
 }
 
-void add_probe(CLI::App& app, int& exit_code) {
+void add_probe(CLI::App& app, int& exit_code, bool trigger = false) {
   auto o = std::make_shared<Options>();
+  o->path.trigger = trigger;
   o->request.verb = ncm::Verb::kProbe;
   CLI::App* command = app.add_subcommand("probe", "Ask a node about itself, your policy there, or your modules");
   command->footer("Example:\n  netserv probe --kind capabilities\n  netserv probe NetMonitor_1.0.0 --user janedoe --key janedoe.key");
@@ -164,12 +184,23 @@ void add_probe(CLI::App& app, int& exit_code) {
   });
 }
 
+// The same commands by way of the last node on the path: for modules that are to sit on the way back.
+void add_trigger(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("trigger", "Let the last node on a path send a request back along the reverse path");
+  command->require_subcommand(1);
+  command->footer("Example:\n  netserv trigger setup NetMonitor_1.0.0 --toward 198.51.100.7 --url http://example.com/netmonitor.wasm ...");
+  add_setup(*command, exit_code, true);
+  add_remove(*command, exit_code, true);
+  add_probe(*command, exit_code, true);
+}
+
 }  // namespace
 
 void add_request_commands(CLI::App& app, int& exit_code) {
   add_setup(app, exit_code);
   add_remove(app, exit_code);
   add_probe(app, exit_code);
+  add_trigger(app, exit_code);
 }
 
 }  // namespace netserv::cli

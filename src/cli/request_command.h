@@ -1,4 +1,4 @@
-// `netserv setup|remove|probe`: a publisher's requests to a local node.
+// `netserv setup|remove|probe`: a publisher's requests, to a local node or along a path; `netserv trigger`.
 #pragma once
 
 #include <CLI/CLI.hpp>
