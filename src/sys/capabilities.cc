@@ -20,7 +20,7 @@ Status keep_capabilities(const std::vector<cap_value_t>& keep) {
   for (cap_value_t value = 0; value < ::cap_max_bits(); ++value)
     if (std::ranges::find(had, value) == had.end() && ::cap_get_bound(value) == 1) ::cap_drop_bound(value);
   for (cap_flag_t flag : {CAP_PERMITTED, CAP_EFFECTIVE, CAP_INHERITABLE})
-    if (::cap_set_flag(next.get(), flag, static_cast<int>(had.size()), had.data(), CAP_SET) != 0)
+    if (!had.empty() && ::cap_set_flag(next.get(), flag, static_cast<int>(had.size()), had.data(), CAP_SET) != 0)
       return fail_errno("capabilities", "prepare", errno);
   if (::cap_set_proc(next.get()) != 0) return fail_errno("capabilities", "give up", errno);
   for (cap_value_t value : had)
