@@ -42,6 +42,7 @@ void Connection::watch() {
   if (state_ == State::kEnded) wanted = 0;
   if (wanted == watched_ && source_) return;
   watched_ = wanted;
+  source_.reset();  // the loop knows a descriptor once
   source_ = loop_.on_io(fd_.get(), wanted, [this](std::uint32_t ready) { on_ready(ready); });
 }
 
