@@ -51,6 +51,7 @@ void ControllerLink::write() {
   }
   const std::uint32_t wanted = out_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT;
   if (wanted == std::exchange(watched_, wanted)) return;
+  io_.reset();  // a descriptor can be watched once
   io_ = loop_.on_io(fd_.get(), wanted, [this](std::uint32_t events) { ready(events); });
 }
 
