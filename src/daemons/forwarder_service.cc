@@ -1,8 +1,11 @@
 #include "daemons/forwarder_service.h"
 
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "base/log.h"
 #include "plane/ring_port.h"
@@ -16,6 +19,26 @@ constexpr LogSubject kSubject{.name = "forwarder"};
 constexpr int kRounds = 8;  // batches before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
 constexpr auto kCopiesInterval = std::chrono::milliseconds(1);
+
+constexpr auto kAddressesInterval = std::chrono::seconds(2);
+
+std::vector<Prefix> interface_addresses() {
+  std::vector<Prefix> out;
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) return out;
+  std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> list(first, ::freeifaddrs);
+  for (const ifaddrs* i = first; i != nullptr; i = i->ifa_next) {
+    if (i->ifa_addr == nullptr) continue;
+    if (i->ifa_addr->sa_family == AF_INET) {
+      const auto& a = reinterpret_cast<const sockaddr_in&>(*i->ifa_addr).sin_addr;
+      out.emplace_back(IpAddress::from_bytes(std::as_bytes(std::span(&a, 1))), 32);
+    } else if (i->ifa_addr->sa_family == AF_INET6) {
+      const auto& a = reinterpret_cast<const sockaddr_in6&>(*i->ifa_addr).sin6_addr;
+      out.emplace_back(IpAddress::from_bytes(std::as_bytes(std::span(&a, 1))), 128);
+    }
+  }
+  return out;
+}
 
 std::string name_of(ContainerId id) { return "container " + std::to_string(id.value()); }
 
@@ -34,6 +57,8 @@ Result<std::unique_ptr<ForwarderService>> ForwarderService::start(sys::EventLoop
   s->listening_ = loop.on_io(s->listener_.get(), EPOLLIN, [s](std::uint32_t) { s->accept(); });
   if (plane.fd() >= 0)
     s->plane_readable_ = loop.on_io(plane.fd(), EPOLLIN, [s](std::uint32_t) { s->on_plane_readable(); });
+  s->reserve_addresses();
+  s->addresses_timer_ = loop.every(kAddressesInterval, [s] { s->reserve_addresses(); });
   plane.alive(sys::now());
   s->alive_timer_ = loop.every(plane::LivePlane::kAliveInterval, [s] { s->plane_.alive(sys::now()); });
   return service;
@@ -110,6 +135,19 @@ void ForwarderService::handle(const ipc::ConfigureContainer& config) {
   ring::RingProducer& ring = *containers_[config.container].ring;
   send(ipc::ContainerRing{config.container},
        {ring.file_fd(), ring.container_event_fd(), ring.forwarder_event_fd()});
+}
+
+void ForwarderService::handle(const ipc::SetReserved& m) {
+  management_ = m.prefixes;
+  reserve_addresses();
+}
+
+void ForwarderService::reserve_addresses() {
+  std::vector<Prefix> all = interface_addresses();
+  all.insert(all.end(), management_.begin(), management_.end());
+  std::ranges::sort(all);
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  core_.set_reserved(forward::ReservedAddresses(all));
 }
 
 Status ForwarderService::make_ring(ContainerId id) {

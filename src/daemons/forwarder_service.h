@@ -48,7 +48,9 @@ class ForwarderService final : private forward::ForwarderEvents {
   void handle(const ipc::SetFilters&);
   void handle(const ipc::SetDrain&);
   void handle(const ipc::GetForwarderStats&);
+  void handle(const ipc::SetReserved&);
 
+  void reserve_addresses();  // the management's and those on the node's interfaces
   Status make_ring(ContainerId id);
   Status update_plane();
   void report_plane(const Status& status);
@@ -68,9 +70,10 @@ class ForwarderService final : private forward::ForwarderEvents {
   forward::Forwarder core_;
   std::map<ContainerId, Container> containers_;
   std::map<ContainerId, std::vector<ipc::ModuleFilter>> filters_;
+  std::vector<Prefix> management_;
   sys::UniqueFd listener_;
   sys::Channel control_;
-  sys::EventHandle listening_, controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_;
+  sys::EventHandle listening_, controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_, addresses_timer_;
   bool settle_posted_ = false;
 };
 

@@ -12,6 +12,7 @@ std::string_view to_string(NodeCounter counter) {
     case NodeCounter::kPassedFragment: return "passed_by_fragment";
     case NodeCounter::kPassedOversize: return "passed_by_oversize";
     case NodeCounter::kPassedSignalling: return "passed_by_signalling";
+    case NodeCounter::kPassedReserved: return "passed_by_reserved";
     case NodeCounter::kPassedDrain: return "passed_by_drain";
     case NodeCounter::kPassedTableFull: return "passed_by_table_full";
     case NodeCounter::kPassedAbsent: return "passed_by_absent";
@@ -49,6 +50,8 @@ std::string_view to_string(ContainerCounter counter) {
     case ContainerCounter::kRefusedRate: return "refused_rate";
     case ContainerCounter::kRefusedUnchanged: return "refused_unchanged";
     case ContainerCounter::kRefusedRoom: return "refused_room";
+    case ContainerCounter::kRefusedSignalling: return "refused_signalling";
+    case ContainerCounter::kRefusedDisabled: return "refused_disabled";
     case ContainerCounter::kEmitted: return "emitted";
     case ContainerCounter::kCopies: return "copies";
     case ContainerCounter::kCopiesLost: return "copies_lost";

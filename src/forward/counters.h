@@ -22,6 +22,7 @@ enum class NodeCounter : std::uint8_t {
   kPassedFragment,       // passed_by_fragment
   kPassedOversize,       // passed_by_oversize: longer than a slot
   kPassedSignalling,     // passed_by_signalling: UDP port 270, never a module's
+  kPassedReserved,       // passed_by_reserved: to the node itself or its management, never a module's
   kPassedDrain,          // passed_by_drain: kill switch
   kPassedTableFull,      // passed_by_table_full: more in flight than the forwarder keeps
   kPassedAbsent,         // passed_by_absent: matched, container has no (sound) ring
@@ -56,6 +57,8 @@ enum class ContainerCounter : std::uint8_t {
   kRefusedRate,        // refused_rate: reply or emitted packet over the publisher's rate
   kRefusedUnchanged,   // refused_unchanged: reply that was not flagged as changed
   kRefusedRoom,        // refused_room: longer than the plane's buffer
+  kRefusedSignalling,  // refused_signalling: UDP port 270 is the node's
+  kRefusedDisabled,    // refused_disabled: emitted while draining, or while the container is disabled
   kEmitted,            // emitted
   kCopies,             // copies: given to observers
   kCopiesLost,         // copies_lost: no room, or never answered

@@ -9,7 +9,6 @@
 namespace netserv::forward {
 namespace {
 
-constexpr std::uint16_t kSignallingPort = 270;  // GIST, RFC 5971
 constexpr std::size_t kBatch = 64;
 
 PortMeta meta_of(const Packet& p, std::uint64_t modules, std::uint32_t flags) {
@@ -33,8 +32,8 @@ std::optional<NodeCounter> Forwarder::passes_by(const Packet& packet,
   if (packet.original_length > kPortSlotBytes) return NodeCounter::kPassedOversize;
   if (!headers) return NodeCounter::kPassedUnparsable;
   if (headers->fragment) return NodeCounter::kPassedFragment;
-  if (headers->has_ports && headers->protocol == kProtocolUdp && headers->destination_port == kSignallingPort)
-    return NodeCounter::kPassedSignalling;
+  if (is_signalling(*headers)) return NodeCounter::kPassedSignalling;
+  if (reserved_.contains(headers->destination)) return NodeCounter::kPassedReserved;
   return {};
 }
 
@@ -99,7 +98,7 @@ void Forwarder::on_copies(std::span<const Packet> copies, std::uint32_t sampled_
   for (const Packet& copy : copies) {
     // A copy may be cut: its lengths hold for the packet it was.
     auto headers = parse_cut_packet(copy.bytes(), copy.original_length);
-    if (!headers || draining_) continue;
+    if (!headers || draining_ || is_signalling(*headers) || reserved_.contains(headers->destination)) continue;
     table_.match(*headers, [&](const FilterTable::Target& target) {
       Lane& lane = *lanes_[target.lane];
       if (target.observer && lane.config.enabled) copy_to_observer(copy, lane, target, sampled_one_in, now);
@@ -209,7 +208,7 @@ void Forwarder::answer(Lane& lane, const PortAnswer& a, TimePoint now) {
 bool Forwarder::take_change(Lane& lane, Flight& flight, const PortAnswer& a) {
   std::span<std::byte> copy(scratch_.data(), a.length);
   lane.port->copy_out(a.slot, copy);
-  Refusal refusal = check_changed(copy, flight.headers, lane.config.authorised);
+  Refusal refusal = check_changed(copy, flight.headers, lane.config.authorised, reserved_);
   if (refusal != Refusal::kNone) {
     count_refusal(lane, refusal);
     return false;
@@ -230,14 +229,16 @@ void Forwarder::count_refusal(Lane& lane, Refusal refusal) {
     case Refusal::kUnparsable: return lane.counters.add(ContainerCounter::kRefusedUnparsable);
     case Refusal::kSource: return lane.counters.add(ContainerCounter::kRefusedSource);
     case Refusal::kDestination: return lane.counters.add(ContainerCounter::kRefusedDestination);
+    case Refusal::kSignalling: return lane.counters.add(ContainerCounter::kRefusedSignalling);
   }
 }
 
 void Forwarder::send_emitted(Lane& lane, ByteSpan packet, TimePoint now) {
+  if (!lane.config.enabled || draining_) return lane.counters.add(ContainerCounter::kRefusedDisabled);
   if (!lane.bucket.take(now)) return lane.counters.add(ContainerCounter::kRefusedRate);
   std::span<std::byte> copy(scratch_.data(), packet.size());
   std::ranges::copy(packet, copy.begin());
-  Refusal refusal = check_emitted(copy, lane.config.authorised);
+  Refusal refusal = check_emitted(copy, lane.config.authorised, reserved_);
   if (refusal != Refusal::kNone) return count_refusal(lane, refusal);
   bool sent = plane_.send(copy);
   counters_.add(sent ? NodeCounter::kEmitted : NodeCounter::kEmitFailed);
@@ -257,12 +258,11 @@ std::size_t Forwarder::poll_lane(Lane& lane, TimePoint now) {
     total += n;
   }
   if (total > 0) lane.progress = now;
-  if (lane.config.enabled && !draining_) {
-    for (unsigned i = 0; i < kPortSlots; ++i, ++total) {
-      auto emitted = lane.port->take_emitted();
-      if (!emitted) break;
-      send_emitted(lane, emitted->packet, now);
-    }
+  // Taken even if it is not to be sent: left there, it would keep us awake.
+  for (unsigned i = 0; i < kPortSlots; ++i, ++total) {
+    auto emitted = lane.port->take_emitted();
+    if (!emitted) break;
+    send_emitted(lane, emitted->packet, now);
   }
   if (!lane.port->corrupt_reason().empty()) cut_off(lane, now);
   return total;

@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -61,6 +62,8 @@ class Forwarder {
   // All filters of a container at once; on an error nothing has changed.
   Status set_filters(ContainerId id, std::vector<ipc::ModuleFilter> filters);
   void set_drain(bool draining) { draining_ = draining; }
+  // Packets to these pass by every module, and no module sends from or to them.
+  void set_reserved(ReservedAddresses reserved) { reserved_ = std::move(reserved); }
   bool has_port(ContainerId id) const;  // one that makes sense
   ContainerPort* port(ContainerId id);
 
@@ -114,6 +117,7 @@ class Forwarder {
   ForwarderEvents& events_;
   Limits limits_;
   bool draining_ = false;
+  ReservedAddresses reserved_;
   FilterTable table_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // place = lane number; empty places are used again
   std::vector<Flight> flights_;

@@ -8,20 +8,25 @@
 #include <vector>
 
 #include "base/time.h"
+#include "forward/reserved.h"
 #include "wire/ip/address.h"
 #include "wire/ip/packet.h"
 
 namespace netserv::forward {
 
-enum class Refusal : std::uint8_t { kNone, kUnparsable, kSource, kDestination };
+enum class Refusal : std::uint8_t { kNone, kUnparsable, kSource, kDestination, kSignalling };
+inline constexpr std::uint16_t kSignallingPort = 270;  // GIST, RFC 5971
 
 // A packet with new bytes. Source: as it was, or authorised. Destination: as it was, authorised, or the original
-// source. Its IP version stays; it is no fragment. On success `packet` is cut to its IP length and has its
+// source. A new address is no reserved one. Its IP version stays; it is no fragment and no signalling. On success `packet` is cut to its IP length and has its
 // checksums made.
 Refusal check_changed(std::span<std::byte>& packet, const PacketHeaders& original,
-                      const std::vector<Prefix>& authorised);
-// A packet of a module's own: its source is authorised.
-Refusal check_emitted(std::span<std::byte>& packet, const std::vector<Prefix>& authorised);
+                      const std::vector<Prefix>& authorised, const ReservedAddresses& reserved);
+// A packet of a module's own: its source is authorised and not reserved. Its destination is a host elsewhere: not
+// reserved, loopback, link-local, multicast or broadcast. It is no signalling.
+Refusal check_emitted(std::span<std::byte>& packet, const std::vector<Prefix>& authorised,
+                      const ReservedAddresses& reserved);
+bool is_signalling(const PacketHeaders& packet);
 
 // `rate` a second on average, a tenth of a second's worth (at least 32) at once; 0: none ever.
 class TokenBucket {

@@ -8,18 +8,19 @@ namespace {
 using std::chrono::milliseconds;
 
 // A UDP/IPv4 datagram without payload.
-Bytes datagram(const char* from, const char* to, std::uint8_t ttl = 64) {
+Bytes datagram(const char* from, const char* to, std::uint8_t ttl = 64, std::uint16_t to_port = 2000) {
   ByteWriter w;
   w.u8(0x45), w.u8(0), w.u16(28), w.u32(0), w.u8(ttl), w.u8(kProtocolUdp), w.u16(0);
   w.bytes(IpAddress::parse(from)->bytes());
   w.bytes(IpAddress::parse(to)->bytes());
-  w.u16(1000), w.u16(2000), w.u16(8), w.u16(0);
+  w.u16(1000), w.u16(to_port), w.u16(8), w.u16(0);
   return w.take();
 }
+const ReservedAddresses kReserved({*Prefix::parse("10.0.2.1"), *Prefix::parse("10.0.2.248/29")});
 Refusal changed(Bytes bytes) {
   PacketHeaders original = *parse_packet(datagram("10.0.1.1", "10.0.2.2"));
   std::span<std::byte> span(bytes);
-  return check_changed(span, original, {*Prefix::parse("10.0.2.0/24")});
+  return check_changed(span, original, {*Prefix::parse("10.0.2.0/24")}, kReserved);
 }
 
 TEST(Grant, ChangedPacketsMayOnlySpeakForAuthorisedAddresses) {
@@ -39,11 +40,27 @@ TEST(Grant, CutsToTheIpLengthAndMakesChecksums) {
   Bytes bytes = datagram("10.0.2.2", "10.0.1.1");
   bytes.resize(40);
   std::span<std::byte> span(bytes);
-  EXPECT_EQ(check_emitted(span, {*Prefix::parse("10.0.2.2")}), Refusal::kNone);
+  EXPECT_EQ(check_emitted(span, {*Prefix::parse("10.0.2.2")}, kReserved), Refusal::kNone);
   ASSERT_EQ(span.size(), 28u);
   EXPECT_EQ(internet_checksum(ByteSpan(span).first(20)), 0);
-  EXPECT_EQ(check_emitted(span, {*Prefix::parse("10.0.2.3")}), Refusal::kSource);
-  EXPECT_EQ(check_emitted(span, {}), Refusal::kSource);
+  EXPECT_EQ(check_emitted(span, {*Prefix::parse("10.0.2.3")}, kReserved), Refusal::kSource);
+  EXPECT_EQ(check_emitted(span, {}, kReserved), Refusal::kSource);
+}
+
+TEST(Grant, NobodySpeaksFromOrToTheNodeOrItsManagement) {
+  EXPECT_EQ(changed(datagram("10.0.2.1", "10.0.1.1")), Refusal::kSource);
+  EXPECT_EQ(changed(datagram("10.0.2.250", "10.0.1.1")), Refusal::kSource);
+  EXPECT_EQ(changed(datagram("10.0.1.1", "10.0.2.1")), Refusal::kDestination);
+  EXPECT_EQ(changed(datagram("10.0.1.1", "10.0.2.2", 64, 270)), Refusal::kSignalling);
+  auto emitted = [](Bytes bytes) {
+    std::span<std::byte> span(bytes);
+    return check_emitted(span, {*Prefix::parse("10.0.2.0/24"), *Prefix::parse("2001:db8::/32")}, kReserved);
+  };
+  EXPECT_EQ(emitted(datagram("10.0.2.2", "10.0.1.1")), Refusal::kNone);
+  EXPECT_EQ(emitted(datagram("10.0.2.1", "10.0.1.1")), Refusal::kSource);
+  for (const char* to : {"10.0.2.1", "10.0.2.251", "127.0.0.1", "169.254.1.1", "224.0.0.5", "255.255.255.255", "0.0.0.0"})
+    EXPECT_EQ(emitted(datagram("10.0.2.2", to)), Refusal::kDestination) << to;
+  EXPECT_EQ(emitted(datagram("10.0.2.2", "10.0.1.1", 64, 270)), Refusal::kSignalling);
 }
 
 TEST(TokenBucket, GivesABurstThenTheRate) {

@@ -240,6 +240,39 @@ TEST_F(ForwarderTest, EmittedPacketsAreCheckedAndRateLimited) {
   EXPECT_EQ(of(1, ContainerCounter::kRefusedRate), 23u);
 }
 
+TEST_F(ForwarderTest, WhatIsEmittedWhileDrainingIsTakenAndNotSent) {
+  add(1, pass);
+  auto& ring = containers[1]->ring();
+  forwarder.set_drain(true);
+  ASSERT_TRUE(ring.emit(ModuleSlot(0), make_udp({"10.0.2.2", "10.0.1.1"})));
+  ring.flush();
+  EXPECT_FALSE(rings[1]->prepare_wait());
+  forwarder.poll(now);
+  EXPECT_TRUE(rings[1]->prepare_wait());  // left there, it would keep the forwarder awake
+  forwarder.set_drain(false);
+  configure(1, 0, 0, false);
+  ASSERT_TRUE(ring.emit(ModuleSlot(0), make_udp({"10.0.2.2", "10.0.1.1"})));
+  ring.flush();
+  forwarder.poll(now);
+  EXPECT_TRUE(rings[1]->prepare_wait());
+  EXPECT_TRUE(plane.take_sent().empty());
+  EXPECT_EQ(of(1, ContainerCounter::kRefusedDisabled), 2u);
+}
+
+TEST_F(ForwarderTest, PacketsToReservedAddressesPassBy) {
+  add(1, drop);
+  forwarder.set_reserved(forward::ReservedAddresses({*Prefix::parse("10.0.2.2")}));
+  inject();
+  EXPECT_EQ(node(NodeCounter::kPassedReserved), 1u);
+  forwarder.set_reserved(forward::ReservedAddresses({*Prefix::parse("10.0.2.0/28")}));
+  inject();
+  EXPECT_EQ(node(NodeCounter::kPassedReserved), 2u);
+  forwarder.set_reserved({});
+  inject();
+  run(1);
+  EXPECT_EQ(node(NodeCounter::kProcessedDropped), 1u);
+}
+
 TEST_F(ForwarderTest, BooksBalanceUnderRandomEvents) {
   std::mt19937 random(42);
   for (unsigned id = 1; id <= 3; ++id)

@@ -37,7 +37,8 @@ Result<UniqueFd> listen_unix(const std::string& path, unsigned mode, int type) {
 
 Result<UniqueFd> connect_unix(const std::string& path, int type) {
   NETSERV_ASSIGN(sockaddr_un address, address_of(path));
-  UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  // A seqpacket peer may be a stranger that accepts nobody: its full backlog must not hold us.
+  UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | (type == SOCK_SEQPACKET ? SOCK_NONBLOCK : 0), 0));
   if (!fd) return fail_errno(path, "socket", errno);
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
     return fail_errno(path, "connect", errno);

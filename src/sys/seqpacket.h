@@ -26,6 +26,7 @@ struct PeerCredentials {
 
 // Listening socket at `path` (replaces a stale one), with file mode `mode`. Close-on-exec, non-blocking.
 Result<UniqueFd> listen_seqpacket(const std::string& path, unsigned mode);
+// Never blocks: a peer with a full backlog is an error. The descriptor is non-blocking.
 Result<UniqueFd> connect_seqpacket(const std::string& path);
 Result<UniqueFd> listen_stream(const std::string& path, unsigned mode);
 Result<UniqueFd> connect_stream(const std::string& path);

@@ -59,5 +59,22 @@ TEST(Sockets, ListenConnectAndKnowThePeer) {
   ::rmdir(folder);
 }
 
+TEST(Sockets, APeerThatAcceptsNobodyDoesNotHoldUs) {
+  char folder[] = "/tmp/netserv-test-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  std::string path = std::string(folder) + "/s";
+  auto listener = listen_seqpacket(path, 0600);
+  ASSERT_TRUE(listener) << listener.error().message();
+  std::vector<UniqueFd> waiting;
+  while (waiting.size() < 1000) {
+    auto client = connect_seqpacket(path);
+    if (!client) break;
+    waiting.push_back(*std::move(client));
+  }
+  EXPECT_LT(waiting.size(), 1000u);
+  ::unlink(path.c_str());
+  ::rmdir(folder);
+}
+
 }  // namespace
 }  // namespace netserv::sys

@@ -7,10 +7,11 @@ namespace {
 constexpr Duration kRetry = std::chrono::milliseconds(500);
 constexpr Duration kWelcomeWait = std::chrono::seconds(5);
 constexpr std::size_t kForwarderMessage = 1u << 20;
+constexpr int kMostMessagesARound = 64;  // a container that never stops talking must not keep us from the others
 }  // namespace
 
-ForwarderLink::ForwarderLink(sys::EventLoop& loop, std::string path, Emit emit)
-    : loop_(loop), path_(std::move(path)), emit_(std::move(emit)) {
+ForwarderLink::ForwarderLink(sys::EventLoop& loop, std::string path, std::vector<Prefix> reserved, Emit emit)
+    : loop_(loop), path_(std::move(path)), reserved_(std::move(reserved)), emit_(std::move(emit)) {
   connect();
 }
 
@@ -23,7 +24,8 @@ void ForwarderLink::connect() {
   on_retry_.reset();
   channel_ = sys::Channel(std::move(*fd));
   on_readable_ = loop_.on_io(channel_.fd(), EPOLLIN, [this](std::uint32_t) { receive(); });
-  if (auto sent = channel_.send(ipc::encode<ipc::ToForwarder>(ipc::ForwarderHello{})); !sent) reset(sent.error().message());
+  for (const ipc::ToForwarder& message : {ipc::ToForwarder(ipc::ForwarderHello{}), ipc::ToForwarder(ipc::SetReserved{reserved_})})
+    if (auto sent = channel_.send(ipc::encode(message)); !sent) return reset(sent.error().message());
 }
 
 void ForwarderLink::send(const ipc::ToForwarder& message) {
@@ -130,7 +132,7 @@ void ContainerLinks::lost(ContainerId id, const std::string& reason) {
 }
 
 void ContainerLinks::receive(ContainerId id) {
-  while (true) {
+  for (int i = 0; i < kMostMessagesARound; ++i) {
     auto it = links_.find(id);
     if (it == links_.end()) return;
     std::shared_ptr<Link> link = it->second;

@@ -21,7 +21,8 @@ using Emit = std::function<void(node::Event)>;
 // Connects, and again every half second after it was lost. Keeps each container's ring descriptors.
 class ForwarderLink {
  public:
-  ForwarderLink(sys::EventLoop& loop, std::string path, Emit emit);
+  // `reserved`: addresses that are no module's business; the forwarder is told at once.
+  ForwarderLink(sys::EventLoop& loop, std::string path, std::vector<Prefix> reserved, Emit emit);
   void send(const ipc::ToForwarder& message);
   void reset(const std::string& reason);
   bool up() const { return up_; }
@@ -35,6 +36,7 @@ class ForwarderLink {
 
   sys::EventLoop& loop_;
   std::string path_;
+  std::vector<Prefix> reserved_;
   Emit emit_;
   sys::Channel channel_;
   bool up_ = false;

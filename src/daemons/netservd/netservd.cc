@@ -70,7 +70,7 @@ Status Netservd::start() {
       [this](ContainerId id) { return container_run_folder(config_, id); },
       [this](ContainerId id) { return container_name(config_, id); }, emit_event);
   controller_ = std::make_unique<node::Controller>(*store_, *this, *this, now);
-  forwarder_ = std::make_unique<ForwarderLink>(loop_, config_.forwarder_socket(), emit_event);
+  forwarder_ = std::make_unique<ForwarderLink>(loop_, config_.forwarder_socket(), own_addresses(config_), emit_event);
   NETSERV_TRY(listen());
   if (const auto& at = config_.metrics.listen) {
     bool six = at->address.find(':') != std::string::npos;

@@ -17,6 +17,7 @@ using __u64 = unsigned long long;
 #define NSX_MAX_SHAPES 64
 #define NSX_MAX_FILTERS 65536
 #define NSX_MAX_SOCKETS 256 /* AF_XDP sockets: one for each interface and receive queue */
+#define NSX_PACKET_MAX 2048 /* a ring slot: what is longer from the IP header on is the kernel's */
 #define NSX_SNAP_SMALL 64 /* copies up to this take a small record */
 #define NSX_SNAP_MAX 2048 /* longer ones are cut here */
 
@@ -60,7 +61,10 @@ struct nsx_state {
 struct nsx_port {
   __u32 first_socket; /* slot of receive queue 0 in the socket map; queue n is first_socket + n */
   __u32 queues;
+  __u8 mac[6]; /* its own: frames to others' are not routed */
+  __u8 reserved[2];
 };
+NSX_ASSERT(sizeof(struct nsx_port) == 16);
 
 /* Lies directly before the frame in XDP metadata. `egress` 0: the kernel must route it. */
 struct nsx_meta {
@@ -107,6 +111,10 @@ enum nsx_counter {
   NSX_BYPASS_LOCAL,     /* addressed to the node itself */
   NSX_BYPASS_ICMP,      /* TTL ends here, or longer than the egress MTU: the kernel answers */
   NSX_BYPASS_META,      /* no room for the metadata */
+  NSX_BYPASS_SIGNALLING, /* UDP port 270 is gistd's */
+  NSX_BYPASS_SCOPE,     /* frame to another station, or an address that no router forwards */
+  NSX_BYPASS_ROUTE,     /* forwarding is off there, or the route says blackhole, prohibit, unreachable */
+  NSX_BYPASS_OVERSIZE,  /* longer than NSX_PACKET_MAX */
   NSX_COPIES,
   NSX_COPIES_LOST, /* the ring buffer was full */
   NSX_COUNTERS

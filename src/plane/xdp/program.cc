@@ -3,10 +3,16 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "netserv_xdp.skel.h"
 #include "sys/fd.h"
@@ -17,10 +23,25 @@ namespace {
 constexpr const char* kCounterNames[NSX_COUNTERS] = {
     "xdp_seen",          "xdp_unmatched",        "xdp_redirected",  "xdp_forwarded_in_kernel", "bypass_heartbeat",
     "bypass_no_socket",     "bypass_fragment", "bypass_malformed",        "bypass_vlan",
-    "bypass_local",      "bypass_icmp",          "bypass_no_metadata",   "observer_copies", "observer_copies_lost"};
+    "bypass_local",      "bypass_icmp",          "bypass_no_metadata",   "bypass_signalling",
+    "bypass_scope",      "bypass_route",         "bypass_oversize",    "observer_copies", "observer_copies_lost"};
+
+// The address of an Ethernet interface.
+Result<std::array<__u8, 6>> mac_of(const std::string& name) {
+  sys::UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
+  if (!fd || ::ioctl(fd.get(), SIOCGIFHWADDR, &request) != 0) return fail_errno(name, "reading its address", errno);
+  if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+    return fail(Origin::kOperator, name, "is no Ethernet interface: the xdp plane can't work on it");
+  std::array<__u8, 6> mac;
+  std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
+  return mac;
+}
 
 struct Attachment {
   sys::UniqueFd link;
+  std::array<__u8, 6> mac{};
   std::vector<__u32> socket_slots;
 };
 
@@ -69,6 +90,7 @@ XdpProgram::~XdpProgram() {
 }
 
 Result<XdpMode> XdpProgram::attach(unsigned ifindex, const std::string& name) {
+  NETSERV_ASSIGN(auto mac, mac_of(name));
   int fd = bpf_program__fd(impl_->skeleton->progs.netserv_xdp);
   for (XdpMode mode : {XdpMode::kNative, XdpMode::kGeneric}) {
     LIBBPF_OPTS(bpf_link_create_opts, options);
@@ -81,6 +103,7 @@ Result<XdpMode> XdpProgram::attach(unsigned ifindex, const std::string& name) {
       if (bpf_map_update_elem(bpf_map__fd(impl_->skeleton->maps.egress), &key, &target, BPF_ANY) != 0)
         return fail_errno(name, "entering it as an egress interface", errno);
       impl_->attached[ifindex].link = std::move(link);
+      impl_->attached[ifindex].mac = mac;
       return mode;
     }
     if (errno == EBUSY || mode == XdpMode::kGeneric)
@@ -120,7 +143,8 @@ Status XdpProgram::set_port(unsigned ifindex, std::span<const int> socket_fds) {
     used[slot] = true;
     attachment.socket_slots.push_back(slot);
   }
-  nsx_port port{static_cast<__u32>(first), static_cast<__u32>(socket_fds.size())};
+  nsx_port port{static_cast<__u32>(first), static_cast<__u32>(socket_fds.size()), {}, {}};
+  std::memcpy(port.mac, attachment.mac.data(), sizeof port.mac);
   __u32 key = ifindex;
   if (bpf_map_update_elem(bpf_map__fd(impl_->skeleton->maps.ports), &key, &port, BPF_ANY) != 0)
     return fail_errno("interface " + std::to_string(ifindex), "entering it", errno);

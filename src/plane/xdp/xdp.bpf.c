@@ -16,6 +16,8 @@
 
 #define AF_INET 2
 #define AF_INET6 10
+#define SIGNALLING_PORT 270 // GIST, RFC 5971
+#define EXTENSIONS_MAX 6
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -161,6 +163,16 @@ static __always_inline void copy_to_observers(struct xdp_md* ctx, const struct h
   copy_record(ctx, h, length, NSX_SNAP_MAX, found->sample_one_in);
 }
 
+// The transport header is `at` bytes after the IP header's first.
+static __always_inline __u32 read_port(void* l3, void* end, __u32 at, struct headers* h) {
+  if (h->protocol != IPPROTO_TCP && h->protocol != IPPROTO_UDP) return 0;
+  __u16* port = l3 + at;
+  asm volatile("" : "+r"(port));  // the verifier must see the very pointer that was checked used
+  if ((void*)(port + 2) > end) return NSX_BYPASS_MALFORMED;
+  if (h->total_length >= at + 4) h->port = port[1];
+  return 0;
+}
+
 // Reads what filters look at. 0, or the counter that says why the frame is the kernel's.
 static __always_inline __u32 read_ipv4(void* l3, void* end, struct headers* h) {
   struct iphdr* ip = l3;
@@ -176,33 +188,63 @@ static __always_inline __u32 read_ipv4(void* l3, void* end, struct headers* h) {
   h->ttl = ip->ttl;
   h->tos = ip->tos;
   h->options = ip->ihl > 5;
-  if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP) return 0;
-  __u16* port = l3 + header_length;
-  if ((void*)(port + 2) > end) return NSX_BYPASS_MALFORMED;
-  if (h->total_length >= header_length + 4) h->port = port[1];
-  return 0;
+  return read_port(l3, end, header_length, h);
 }
 
-// Extension headers are left to the kernel: to filters the packet has the protocol of the first of them, so only
-// filters without protocol and port can match it, as "no match" means XDP_PASS.
+static __always_inline int is_extension(__u8 next) { return next == 0 || next == 43 || next == 60 || next == 51; }
+
+// Walks the extension headers as the forwarder's own parser does; a longer row of them is the kernel's.
 static __always_inline __u32 read_ipv6(void* l3, void* end, struct headers* h) {
   struct ipv6hdr* ip = l3;
   if ((void*)(ip + 1) > end || ip->version != 6) return NSX_BYPASS_MALFORMED;
   __u32 length = sizeof *ip + bpf_ntohs(ip->payload_len);
   if (length > 0xffff || l3 + length > end) return NSX_BYPASS_MALFORMED;
-  if (ip->nexthdr == 44) return NSX_BYPASS_FRAGMENT;
   h->total_length = length;
   h->family = 6;
   __builtin_memcpy(h->source, &ip->saddr, 16);
   __builtin_memcpy(h->destination, &ip->daddr, 16);
-  h->protocol = ip->nexthdr;
   h->ttl = ip->hop_limit;
-  h->options = ip->nexthdr == 0 || ip->nexthdr == 43 || ip->nexthdr == 60 || ip->nexthdr == 51;
-  if (ip->nexthdr != IPPROTO_TCP && ip->nexthdr != IPPROTO_UDP) return 0;
-  __u16* port = l3 + sizeof *ip;
-  if ((void*)(port + 2) > end) return NSX_BYPASS_MALFORMED;
-  if (length >= sizeof *ip + 4) h->port = port[1];
-  return 0;
+  __u8 next = ip->nexthdr;
+  __u32 at = sizeof *ip;
+#pragma unroll
+  for (int i = 0; i < EXTENSIONS_MAX; i++) {
+    if (!is_extension(next)) break;
+    __u8* extension = l3 + at;
+    asm volatile("" : "+r"(extension));
+    if ((void*)(extension + 8) > end) return NSX_BYPASS_MALFORMED;
+    at += next == 51 ? (extension[1] + 2) * 4 : (extension[1] + 1) * 8;
+    next = extension[0];
+    h->options = 1;
+  }
+  if (next == 44) return NSX_BYPASS_FRAGMENT;
+  if (is_extension(next) || at > length) return NSX_BYPASS_MALFORMED;
+  h->protocol = next;
+  return read_port(l3, end, at, h);
+}
+
+// What a router never forwards: link-local, loopback, unspecified, multicast and broadcast addresses. The FIB does
+// not know: to it a default route covers them.
+static __always_inline int out_of_scope(const struct headers* h) {
+  if (h->family == 4) {
+    __u32 from = bpf_ntohl(h->source[0]), to = bpf_ntohl(h->destination[0]);
+    return to >> 28 >= 0xe || from >> 28 >= 0xe || to >> 24 == 127 || from >> 24 == 127 || to >> 24 == 0 ||
+           from >> 24 == 0 || to >> 16 == 0xa9fe || from >> 16 == 0xa9fe;
+  }
+  __u32 from = bpf_ntohl(h->source[0]), to = bpf_ntohl(h->destination[0]);
+  if (to >> 24 == 0xff || from >> 24 == 0xff || to >> 22 == 0x3fa || from >> 22 == 0x3fa) return 1;
+  if (!(from | h->source[1] | h->source[2]) && bpf_ntohl(h->source[3]) <= 1) return 1;
+  return !(to | h->destination[1] | h->destination[2]) && bpf_ntohl(h->destination[3]) <= 1;
+}
+
+static __always_inline int same_mac(const void* a, const void* b) {
+  const __u16 *x = a, *y = b;
+  return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+// The clock is read last: a heartbeat that another core writes meanwhile must not lie in the future.
+static __always_inline int forwarder_is_late(const struct nsx_state* s) {
+  __u64 beat = *(const volatile __u64*)&s->heartbeat_ns;
+  return (__s64)(bpf_ktime_get_ns() - beat) > (__s64)s->heartbeat_limit_ns;
 }
 
 static __always_inline int look_up_route(struct xdp_md* ctx, const struct headers* h, struct nsx_meta* meta) {
@@ -284,13 +326,23 @@ int netserv_xdp(struct xdp_md* ctx) {
   struct matching m = {.packet = &h};
   bpf_loop(now->shape_count < NSX_MAX_SHAPES ? now->shape_count : NSX_MAX_SHAPES, match_shape, &m, 0);
   if (!m.found.in_path && !m.found.observed) return pass(NSX_UNMATCHED);
-  if (bpf_ktime_get_ns() - now->heartbeat_ns > now->heartbeat_limit_ns) return pass(NSX_BYPASS_HEARTBEAT);
+  if (out_of_scope(&h)) return pass(NSX_BYPASS_SCOPE);
+  if (h.protocol == IPPROTO_UDP && h.port == bpf_htons(SIGNALLING_PORT)) return pass(NSX_BYPASS_SIGNALLING);
+  if (forwarder_is_late(now)) return pass(NSX_BYPASS_HEARTBEAT);
+  __u32 ingress = ctx->ingress_ifindex;
+  struct nsx_port* port = bpf_map_lookup_elem(&ports, &ingress);
+  if (!port) return pass(NSX_BYPASS_SOCKET);
+  if (!same_mac(ethernet->h_dest, port->mac)) return pass(NSX_BYPASS_SCOPE);
 
   struct nsx_meta route = {.magic = NSX_META_MAGIC};
   long result = look_up_route(ctx, &h, &route);
   if (result == BPF_FIB_LKUP_RET_NOT_FWDED) return pass(NSX_BYPASS_LOCAL);
   // The kernel has to tell the sender.
   if (h.ttl <= 1 || result == BPF_FIB_LKUP_RET_FRAG_NEEDED) return pass(NSX_BYPASS_ICMP);
+  // With forwarding off the FIB was not even asked whether the packet is for the node itself.
+  if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH &&
+      result != BPF_FIB_LKUP_RET_UNSUPP_LWT)
+    return pass(NSX_BYPASS_ROUTE);
 
   if (!m.found.in_path) {
     copy_to_observers(ctx, &h, &m.found);
@@ -298,9 +350,8 @@ int netserv_xdp(struct xdp_md* ctx) {
     return XDP_PASS;
   }
 
-  __u32 ingress = ctx->ingress_ifindex;
-  struct nsx_port* port = bpf_map_lookup_elem(&ports, &ingress);
-  if (!port || ctx->rx_queue_index >= port->queues) return pass(NSX_BYPASS_SOCKET);
+  if (h.total_length > NSX_PACKET_MAX) return pass(NSX_BYPASS_OVERSIZE);
+  if (ctx->rx_queue_index >= port->queues) return pass(NSX_BYPASS_SOCKET);
   if (route.egress && !bpf_map_lookup_elem(&ports, &route.egress)) {
     route.egress = 0;
     route.reason = NSX_UNKNOWN_PORT;

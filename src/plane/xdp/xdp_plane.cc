@@ -31,23 +31,36 @@ std::uint32_t receive_queues(const std::string& interface) {
   return std::max(1u, channels.combined_count + channels.rx_count);
 }
 
-// Enough to notice that a module changed where the packet goes.
-std::uint64_t destination_mark(const std::byte* l3) {
-  bool v6 = std::to_integer<unsigned>(l3[0]) >> 4 == 6;
+std::uint32_t mtu_of(const std::string& interface) {
+  sys::UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  return fd && ::ioctl(fd.get(), SIOCGIFMTU, &request) == 0 ? static_cast<std::uint32_t>(request.ifr_mtu) : 1500;
+}
+
+// Enough to notice that a module changed an address.
+std::uint64_t mark_of(const std::byte* address, bool v6) {
   std::uint64_t low = 0, high = 0;
-  if (v6) {
-    std::memcpy(&low, l3 + 24, 8);
-    std::memcpy(&high, l3 + 32, 8);
-    return low * 0x9e3779b97f4a7c15 ^ high;
-  }
-  std::memcpy(&low, l3 + 16, 4);
-  return low;
+  std::memcpy(&low, address, v6 ? 8 : 4);
+  if (v6) std::memcpy(&high, address + 8, 8);
+  return low * 0x9e3779b97f4a7c15 ^ high;
+}
+bool is_v6(const std::byte* l3) { return std::to_integer<unsigned>(l3[0]) >> 4 == 6; }
+std::uint64_t source_mark(const std::byte* l3) { return mark_of(l3 + (is_v6(l3) ? 8 : 12), is_v6(l3)); }
+std::uint64_t destination_mark(const std::byte* l3) { return mark_of(l3 + (is_v6(l3) ? 24 : 16), is_v6(l3)); }
+
+// The IP header's own idea of the length: a short frame is padded. The program has checked that it fits.
+std::uint32_t ip_length(const std::byte* l3, std::uint32_t there) {
+  std::size_t at = is_v6(l3) ? 4 : 2;
+  std::uint32_t length = std::to_integer<std::uint32_t>(l3[at]) << 8 | std::to_integer<std::uint32_t>(l3[at + 1]);
+  return std::min(there, length + (is_v6(l3) ? 40 : 0));
 }
 
 }  // namespace
 
 struct XdpPlane::Port {
   unsigned ifindex = 0;
+  std::uint32_t mtu = 1500;
   std::unique_ptr<XskPort> socket;
   std::vector<xdp_desc> queued;  // to be transmitted at flush()
 };
@@ -55,6 +68,7 @@ struct XdpPlane::Port {
 // What the plane remembers of a held frame, in the frame's own headroom, before the metadata: the kernel is done
 // with that room, and no tenant ever sees it.
 struct XdpPlane::FrameNote {
+  std::uint64_t source = 0;
   std::uint64_t destination = 0;
   std::uint32_t port = 0;  // where it came from
   std::uint32_t l3_length = 0;
@@ -89,7 +103,7 @@ Result<XdpMode> XdpPlane::attach(const std::string& interface) {
   unsigned ifindex = ::if_nametoindex(interface.c_str());
   if (ifindex == 0) return fail_errno(interface, "no such interface", errno);
   NETSERV_ASSIGN(XdpMode mode, program_->attach(ifindex, interface));
-  interfaces_.push_back({interface, ifindex, receive_queues(interface), mode});
+  interfaces_.push_back({interface, ifindex, receive_queues(interface), mtu_of(interface), mode});
   return mode;
 }
 
@@ -122,6 +136,7 @@ Status XdpPlane::open_port(const Interface& interface, const XskPort::Options& o
   for (std::uint32_t queue = 0; queue < interface.queues; ++queue) {
     auto port = std::make_unique<Port>();
     port->ifindex = interface.ifindex;
+    port->mtu = interface.mtu;
     NETSERV_ASSIGN(port->socket, XskPort::open(*umem_, interface.name, queue, options));
     epoll_event event{EPOLLIN, {}};
     if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, port->socket->fd(), &event) != 0)
@@ -151,7 +166,8 @@ std::span<const forward::Packet> XdpPlane::receive(TimePoint now) {
     for (std::uint32_t i = 0; i < n; ++i) {
       nsx_meta meta;
       std::memcpy(&meta, umem_->bytes(frames[i].addr - sizeof meta, sizeof meta).data(), sizeof meta);
-      if (meta.magic != NSX_META_MAGIC || frames[i].len < kEthernet + 20) {
+      if (meta.magic != NSX_META_MAGIC || frames[i].len < kEthernet + 20 ||
+          (is_v6(umem_->bytes(frames[i].addr + kEthernet, 1).data()) && frames[i].len < kEthernet + 40)) {
         ++bad_metadata_;
         umem_->give(frames[i].addr);
         continue;
@@ -161,11 +177,12 @@ std::span<const forward::Packet> XdpPlane::receive(TimePoint now) {
       packet = forward::Packet{};
       packet.cookie = frames[i].addr;
       packet.data = umem_->bytes(frames[i].addr + kEthernet, 0).data();
-      packet.length = packet.original_length = frames[i].len - kEthernet;
+      packet.length = packet.original_length = ip_length(packet.data, frames[i].len - kEthernet);
       packet.capacity = room_in_frame - kEthernet;
       packet.ingress = static_cast<std::uint16_t>(ports_[at]->ifindex);
       packet.received_ns = meta.received_ns;
-      note(frames[i].addr) = {destination_mark(packet.data), static_cast<std::uint32_t>(at), packet.length};
+      note(frames[i].addr) = {source_mark(packet.data), destination_mark(packet.data), static_cast<std::uint32_t>(at),
+                              packet.length};
       ++held_;
     }
   }
@@ -186,10 +203,10 @@ void XdpPlane::transmit(std::size_t port, FrameAddress frame, std::uint32_t leng
   --held_;
 }
 
-void XdpPlane::to_kernel(FrameAddress frame, std::uint32_t l3_length) {
+void XdpPlane::to_kernel(FrameAddress frame, std::uint32_t l3_length, Hop hop) {
   auto packet = umem_->bytes(frame + kEthernet, l3_length);
   ++to_kernel_;
-  if (!decrement_ttl(packet) || !kernel_->send(packet)) ++to_kernel_failed_;
+  if ((hop == Hop::kOne && !decrement_ttl(packet)) || !kernel_->send(packet)) ++to_kernel_failed_;
   drop(frame);
 }
 
@@ -202,8 +219,11 @@ void XdpPlane::forward(FrameAddress frame, std::uint32_t l3_length, bool changed
   // The FIB answered for the destination and length as received.
   bool answer_holds = !changed || (l3_length <= note(frame).l3_length &&
                                    destination_mark(packet.data()) == note(frame).destination);
-  if (egress == port_of_egress_.end() || !answer_holds) return to_kernel(frame, l3_length);
-  if (!decrement_ttl(packet)) return drop(frame);
+  if (egress == port_of_egress_.end() || !answer_holds) return to_kernel(frame, l3_length, Hop::kOne);
+  if (!decrement_ttl(packet)) {  // a module set it
+    ++ttl_ended_;
+    return drop(frame);
+  }
   std::memcpy(ethernet.data(), meta.destination_mac, kMac);
   std::memcpy(ethernet.data() + kMac, meta.source_mac, kMac);
   transmit(egress->second, frame, kEthernet + l3_length);
@@ -211,6 +231,9 @@ void XdpPlane::forward(FrameAddress frame, std::uint32_t l3_length, bool changed
 
 void XdpPlane::reply(FrameAddress frame, std::uint32_t l3_length) {
   std::byte* ethernet = umem_->bytes(frame, kEthernet).data();
+  // Back the way it came if it is for whom it came from; else, and if it is too long, the kernel routes it.
+  bool to_sender = destination_mark(ethernet + kEthernet) == note(frame).source;
+  if (!to_sender || l3_length > ports_[note(frame).port]->mtu) return to_kernel(frame, l3_length, Hop::kNone);
   std::swap_ranges(ethernet, ethernet + kMac, ethernet + kMac);
   transmit(note(frame).port, frame, kEthernet + l3_length);
 }
@@ -282,6 +305,7 @@ std::map<std::string, std::uint64_t> XdpPlane::counters() {
   out["xdp_transmit_ring_full"] = transmit_full_;
   out["xdp_to_kernel"] = to_kernel_;
   out["xdp_to_kernel_failed"] = to_kernel_failed_;
+  out["xdp_ttl_ended"] = ttl_ended_;
   out["raw_sent"] = kernel_->sent();
   out["raw_send_failed"] = kernel_->failed();
   out["xdp_bad_metadata"] = bad_metadata_;

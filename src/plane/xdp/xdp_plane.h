@@ -48,7 +48,11 @@ class XdpPlane final : public LivePlane {
   void flush() override;
   Status want(const std::vector<forward::Wanted>& wanted) override { return program_->set_filters(wanted); }
   // When this comes late the program passes all packets to the kernel.
-  void alive(TimePoint now) override { program_->heartbeat(now); }
+  // Tries again, too, to send what the kernel would not take.
+  void alive(TimePoint now) override {
+    program_->heartbeat(now);
+    flush();
+  }
   void take_copies(const TakeCopies& take) override;
 
   // By name, for ForwarderStats; losses in the kernel's rings among them.
@@ -63,6 +67,7 @@ class XdpPlane final : public LivePlane {
     std::string name;
     unsigned ifindex = 0;
     std::uint32_t queues = 1;
+    std::uint32_t mtu = 1500;
     XdpMode mode = XdpMode::kNative;
   };
   XdpPlane() = default;
@@ -71,7 +76,8 @@ class XdpPlane final : public LivePlane {
   Status open_port(const Interface& interface, const XskPort::Options& options);
   FrameNote& note(FrameAddress frame);
   void transmit(std::size_t port, FrameAddress frame, std::uint32_t length);
-  void to_kernel(FrameAddress frame, std::uint32_t l3_length);
+  enum class Hop : bool { kNone, kOne };
+  void to_kernel(FrameAddress frame, std::uint32_t l3_length, Hop hop);
   void forward(FrameAddress frame, std::uint32_t l3_length, bool changed);
   void reply(FrameAddress frame, std::uint32_t l3_length);
   void drop(FrameAddress frame);
@@ -88,7 +94,7 @@ class XdpPlane final : public LivePlane {
   std::vector<forward::Packet> copies_;
   std::size_t next_port_ = 0;
   std::size_t held_ = 0;
-  std::uint64_t to_kernel_ = 0, to_kernel_failed_ = 0, transmit_full_ = 0, transmitted_ = 0, bad_metadata_ = 0;
+  std::uint64_t to_kernel_ = 0, to_kernel_failed_ = 0, transmit_full_ = 0, transmitted_ = 0, bad_metadata_ = 0, ttl_ended_ = 0;
   std::string description_;
 };
 

@@ -32,8 +32,9 @@ Result<std::unique_ptr<XskPort>> XskPort::open(Umem& umem, const std::string& in
     return fail_errno(interface + " queue " + std::to_string(queue), "opening its AF_XDP socket", -error);
 
   std::uint32_t budget = options.transmit_budget;
-  if (::setsockopt(port->fd(), SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof budget) == 0)
-    port->transmit_budget_ = budget;
+  ::setsockopt(port->fd(), SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof budget);
+  int bytes = 16 << 20;  // the default holds some 200 frames on their way
+  ::setsockopt(port->fd(), SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
   if (options.busy_poll) {
     int on = 1, microseconds = 20, packets = 256;
     ::setsockopt(port->fd(), SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, sizeof on);
@@ -58,7 +59,7 @@ std::uint32_t XskPort::receive(std::span<xdp_desc> out) {
   return n;
 }
 
-bool XskPort::refill() {
+void XskPort::refill() {
   auto room = std::min<std::size_t>(xsk_prod_nb_free(&fill_, fill_.size), umem_.free_frames());
   if (room > 0) {
     auto n = static_cast<std::uint32_t>(room);
@@ -68,7 +69,7 @@ bool XskPort::refill() {
     xsk_ring_prod__submit(&fill_, n);
     in_fill_ += n;
   }
-  return xsk_ring_prod__needs_wakeup(&fill_) != 0;
+  if (xsk_ring_prod__needs_wakeup(&fill_)) ::recvfrom(fd(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
 }
 
 std::uint32_t XskPort::transmit(std::span<const xdp_desc> frames) {
@@ -78,18 +79,22 @@ std::uint32_t XskPort::transmit(std::span<const xdp_desc> frames) {
   for (std::uint32_t i = 0; i < n; ++i) *xsk_ring_prod__tx_desc(&transmit_, at + i) = frames[i];
   if (n > 0) xsk_ring_prod__submit(&transmit_, n);
   in_transmit_ += n;
-  unflushed_ += n;
   return n;
 }
 
+std::uint32_t XskPort::unsent() const {
+  return transmit_.cached_prod - __atomic_load_n(transmit_.consumer, __ATOMIC_ACQUIRE);
+}
+
 void XskPort::flush() {
-  while (unflushed_ > 0) {
-    if (xsk_ring_prod__needs_wakeup(&transmit_)) {
-      ssize_t sent = ::sendto(fd(), nullptr, 0, MSG_DONTWAIT, nullptr, 0);
-      // EAGAIN: the budget is used up, more is queued; EBUSY, ENOBUFS: the driver's queue is full, try next round.
-      if (sent < 0 && errno != EAGAIN) return;
-    }
-    unflushed_ -= std::min(unflushed_, transmit_budget_);
+  for (std::uint32_t before = unsent(); before > 0;) {
+    if (!xsk_ring_prod__needs_wakeup(&transmit_)) return;
+    ssize_t sent = ::sendto(fd(), nullptr, 0, MSG_DONTWAIT, nullptr, 0);
+    // EAGAIN: the budget is used up, or the socket's memory. EBUSY, ENETDOWN and others: try another time.
+    if (sent < 0 && errno != EAGAIN) return;
+    std::uint32_t left = unsent();
+    if (left >= before) return;
+    before = left;
   }
 }
 

@@ -35,17 +35,18 @@ class XskPort {
 
   // Up to out.size() received frames; {addr, len} as in the kernel's descriptors.
   std::uint32_t receive(std::span<xdp_desc> out);
-  // Gives the kernel free frames to receive into. True if it must be woken for that.
-  bool refill();
+  // Gives the kernel free frames to receive into.
+  void refill();
   // Queues frames; those that did not fit (the last ones) stay the caller's. Returns how many were taken.
   std::uint32_t transmit(std::span<const xdp_desc> frames);
-  // Tells the kernel about queued frames, if it wants telling. One system call a budget of frames.
+  // Tells the kernel about queued frames, if it wants telling: a system call a budget of frames, until it takes none.
   void flush();
   // Returns transmitted frames to the Umem.
   void reclaim();
   // Frames that the socket's rings hold: to be received into, and being transmitted.
   std::uint32_t in_rings() const { return in_fill_ + in_transmit_; }
-  bool unsent() const { return unflushed_ != 0; }
+  // Frames that the kernel has not taken from the transmit ring yet: flush() again later.
+  std::uint32_t unsent() const;
 
   struct Losses {
     std::uint64_t rx_dropped = 0, rx_ring_full = 0, fill_ring_empty = 0, invalid = 0;
@@ -63,8 +64,6 @@ class XskPort {
   xsk_ring_cons completion_{};
   std::uint32_t in_fill_ = 0;
   std::uint32_t in_transmit_ = 0;
-  std::uint32_t unflushed_ = 0;
-  std::uint32_t transmit_budget_ = 32;
 };
 
 }  // namespace netserv::plane

@@ -8,6 +8,7 @@
 //   RemoveContainer                  (nothing)
 //   SetFilters                       FiltersSet
 //   SetDrain                         (nothing)
+//   SetReserved                      (nothing)
 //   GetForwarderStats                ForwarderStats
 //                                    ContainerStalled, ContainerResumed, RingCorrupted, PlaneProblem: unasked
 #pragma once
@@ -82,13 +83,20 @@ struct SetDrain {
   template <class A> void fields(A& a) { a(draining); }
 };
 
+// The node's management addresses: with those on its interfaces, which the forwarder knows, no module's business.
+struct SetReserved {
+  std::vector<Prefix> prefixes;
+  bool operator==(const SetReserved&) const = default;
+  template <class A> void fields(A& a) { a(prefixes); }
+};
+
 struct GetForwarderStats {
   bool operator==(const GetForwarderStats&) const = default;
   template <class A> void fields(A& a) { a(); }
 };
 
 using ToForwarder = std::variant<ForwarderHello, ConfigureContainer, RemoveContainer, SetFilters, SetDrain,
-                                 GetForwarderStats>;
+                                 GetForwarderStats, SetReserved>;
 
 struct ForwarderWelcome {
   std::uint32_t protocol = kForwarderProtocol;

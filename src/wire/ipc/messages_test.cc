@@ -41,7 +41,8 @@ TEST(ForwarderMessages, RoundTrip) {
        {ToForwarder(ForwarderHello{}),
         ToForwarder(ConfigureContainer{ContainerId(7), "jane", -1, 2, {*Prefix::parse("10.0.0.0/8")}, 100, false}),
         ToForwarder(SetFilters{ContainerId(7), 9, {{filter, ModuleSlot(1), true, true, 64, 10}, {}}}),
-        ToForwarder(SetDrain{true}), ToForwarder(GetForwarderStats{})})
+        ToForwarder(SetDrain{true}), ToForwarder(GetForwarderStats{}),
+        ToForwarder(SetReserved{{*Prefix::parse("10.0.0.0/8")}})})
     expect_round_trip(m);
   for (const FromForwarder& m : {FromForwarder(ForwarderWelcome{1, "fake", ""}), FromForwarder(ContainerRing{ContainerId(7)}),
                                  FromForwarder(ForwarderStats{{{"packets", 1}}, {{ContainerId(7), {{"drop", 2}}}}})})
