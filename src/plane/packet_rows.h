@@ -1,5 +1,6 @@
 // One table of packets that every forwarding plane must treat alike: what comes in, what the modules of a chain
-// say to it, and what leaves. Run against the fake plane by packet_rows_test.cc.
+// say to it, and what leaves. Run against the fake plane by packet_rows_test.cc, against netfilter and xdp by
+// tests/forwarder/live_rows_test.cc.
 #pragma once
 
 #include <string>

@@ -2,8 +2,12 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <sched.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,9 +18,11 @@
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <span>
 #include <sstream>
 
 #include "sys/run_tool.h"
+#include "wire/ip/address.h"
 
 namespace netserv::test {
 namespace {
@@ -25,6 +31,16 @@ void must(bool ok, const std::string& what) {
   if (ok) return;
   std::fprintf(stderr, "router: %s\n", what.c_str());
   std::abort();
+}
+
+sys::UniqueFd socket_in(const std::string& space, int family, int type, int protocol) {
+  sys::UniqueFd here(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  sys::UniqueFd there(::open(("/run/netns/" + space).c_str(), O_RDONLY | O_CLOEXEC));
+  must(::setns(there.get(), CLONE_NEWNET) == 0, "setns");
+  sys::UniqueFd fd(::socket(family, type | SOCK_CLOEXEC, protocol));
+  must(::setns(here.get(), CLONE_NEWNET) == 0, "setns back");
+  must(static_cast<bool>(fd), "socket");
+  return fd;
 }
 
 }  // namespace
@@ -118,29 +134,55 @@ pid_t Router::start(const std::vector<std::string>& command) {
   return pid;
 }
 
-sys::UniqueFd Router::udp(const std::string& space, int family, std::uint16_t port, bool client) {
-  sys::UniqueFd here(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-  sys::UniqueFd there(::open(("/run/netns/" + space).c_str(), O_RDONLY | O_CLOEXEC));
-  must(::setns(there.get(), CLONE_NEWNET) == 0, "setns");
-  sys::UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  must(::setns(here.get(), CLONE_NEWNET) == 0, "setns back");
-  sockaddr_storage address{};
+sys::UniqueFd Router::udp(const std::string& space, const char* text, std::uint16_t port) {
+  auto address = IpAddress::parse(text);
+  must(address.has_value(), text);
+  int family = address->is_v4() ? AF_INET : AF_INET6;
+  sys::UniqueFd fd = socket_in(space, family, SOCK_DGRAM, 0);
+  sockaddr_storage local{};
   if (family == AF_INET) {
-    auto& a = reinterpret_cast<sockaddr_in&>(address);
+    auto& a = reinterpret_cast<sockaddr_in&>(local);
     a.sin_family = AF_INET;
     a.sin_port = htons(port);
-    ::inet_pton(AF_INET, client ? kClient : kServer, &a.sin_addr);
+    ::inet_pton(AF_INET, text, &a.sin_addr);
   } else {
-    auto& a = reinterpret_cast<sockaddr_in6&>(address);
+    auto& a = reinterpret_cast<sockaddr_in6&>(local);
     a.sin6_family = AF_INET6;
     a.sin6_port = htons(port);
-    ::inet_pton(AF_INET6, client ? kClient6 : kServer6, &a.sin6_addr);
+    ::inet_pton(AF_INET6, text, &a.sin6_addr);
   }
-  must(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address),
+  must(::bind(fd.get(), reinterpret_cast<sockaddr*>(&local),
               family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)) == 0, "bind");
   timeval patience{60, 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   return fd;
+}
+
+sys::UniqueFd Router::frames(const std::string& space) {
+  sys::UniqueFd fd = socket_in(space, AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(ETH_P_ALL));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "eth0");
+  must(::ioctl(fd.get(), SIOCGIFINDEX, &request) == 0, "eth0");
+  sockaddr_ll local{};
+  local.sll_family = AF_PACKET;
+  local.sll_protocol = htons(ETH_P_ALL);
+  local.sll_ifindex = request.ifr_ifindex;
+  must(::bind(fd.get(), reinterpret_cast<sockaddr*>(&local), sizeof local) == 0, "bind eth0");
+  return fd;
+}
+
+Bytes Router::towards_router() {
+  auto mac_of = [&](const std::string& space, const char* interface) {
+    sys::UniqueFd fd = socket_in(space, AF_INET, SOCK_DGRAM, 0);
+    ifreq request{};
+    std::strcpy(request.ifr_name, interface);
+    must(::ioctl(fd.get(), SIOCGIFHWADDR, &request) == 0, interface);
+    auto bytes = std::as_bytes(std::span(request.ifr_hwaddr.sa_data, 6));
+    return Bytes(bytes.begin(), bytes.end());
+  };
+  Bytes out = mac_of(name_ + "r", "to_c"), from = mac_of(name_ + "c", "eth0");
+  out.insert(out.end(), from.begin(), from.end());
+  return out;
 }
 
 }  // namespace netserv::test

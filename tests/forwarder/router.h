@@ -3,8 +3,11 @@
 // without. Needs root.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <string>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "sys/fd.h"
 
@@ -16,13 +19,28 @@ class Router {
   static constexpr const char* kServer = "10.0.2.2";
   static constexpr const char* kClient6 = "2001:db8:1::1";
   static constexpr const char* kServer6 = "2001:db8:2::2";
+  static constexpr const char* kRouter = "10.0.1.2";  // towards the client
+  static constexpr const char* kRouter6 = "2001:db8:1::2";
 
   Router();
   ~Router();
   // A socket in the client's or server's namespace, bound to its address (either IP version), with a receive
   // timeout of a minute.
-  sys::UniqueFd client_udp(int family, std::uint16_t port) { return udp(name_ + "c", family, port, true); }
-  sys::UniqueFd server_udp(int family, std::uint16_t port) { return udp(name_ + "s", family, port, false); }
+  sys::UniqueFd client_udp(int family, std::uint16_t port) {
+    return udp(name_ + "c", family == AF_INET ? kClient : kClient6, port);
+  }
+  sys::UniqueFd server_udp(int family, std::uint16_t port) {
+    return udp(name_ + "s", family == AF_INET ? kServer : kServer6, port);
+  }
+  // The same on the router itself, on its address towards the client.
+  sys::UniqueFd router_udp(int family, std::uint16_t port) {
+    return udp(name_ + "r", family == AF_INET ? kRouter : kRouter6, port);
+  }
+  // Whole Ethernet frames, non-blocking, on the client's or server's interface.
+  sys::UniqueFd client_frames() { return frames(name_ + "c"); }
+  sys::UniqueFd server_frames() { return frames(name_ + "s"); }
+  // An Ethernet header from the client to the router, without the type.
+  Bytes towards_router();
   // A tool run in the router's namespace; its standard output.
   std::string run(const std::string& tool, const std::vector<std::string>& arguments, const std::string& input = {});
   // A program started in the router's namespace; the caller ends and reaps it. It ends with this process.
@@ -33,7 +51,8 @@ class Router {
   void ip(const std::string& arguments);
   void start_guard();
   void tear_down();
-  sys::UniqueFd udp(const std::string& space, int family, std::uint16_t port, bool client);
+  sys::UniqueFd udp(const std::string& space, const char* address, std::uint16_t port);
+  sys::UniqueFd frames(const std::string& space);
   std::string name_, folder_;
   sys::UniqueFd alive_;  // closed by our end, however it comes
   pid_t guard_ = 0;

@@ -1,0 +1,210 @@
+// Frames that no sound host sends, and interfaces that go away: nothing crashes, hangs or leaks, and what is the
+// node's own never reaches a module.
+#include <gmock/gmock.h>
+
+#include <random>
+
+#include "live_plane.h"
+#include "plane/test_packets.h"
+
+namespace netserv::test {
+namespace {
+
+using plane::make_udp;
+
+void set_u16(Bytes& b, std::size_t at, unsigned value) {
+  b[at] = std::byte(value >> 8 & 0xff);
+  b[at + 1] = std::byte(value & 0xff);
+}
+
+// IPv6/UDP with `extensions` before the UDP header: hop-by-hop options with a router alert, as GIST sends.
+Bytes udp6_with_extensions(std::uint16_t to_port, int extensions, std::string_view payload) {
+  Bytes plain = make_udp({"2001:db8:1::1", "2001:db8:2::2", 4000, to_port, payload});
+  Bytes out(plain.begin(), plain.begin() + 40);
+  set_u16(out, 4, static_cast<unsigned>(plain.size() - 40 + 8u * static_cast<unsigned>(extensions)));
+  out[6] = std::byte{extensions > 0 ? 0 : kProtocolUdp};
+  for (int i = 0; i < extensions; ++i) {
+    std::uint8_t next = i + 1 < extensions ? 60 : kProtocolUdp;
+    for (unsigned b : {unsigned{next}, 0u, i == 0 ? 5u : 1u, i == 0 ? 2u : 4u, 0u, 0u, i == 0 ? 1u : 0u, 0u})
+      out.push_back(std::byte(b));
+  }
+  out.insert(out.end(), plain.begin() + 40, plain.end());
+  return out;
+}
+
+Bytes with_options(Bytes v4) {
+  v4[0] = std::byte{0x46};
+  v4.insert(v4.begin() + 20, {std::byte{1}, std::byte{1}, std::byte{1}, std::byte{0}});
+  set_u16(v4, 2, static_cast<unsigned>(v4.size()));
+  fix_checksums(v4);
+  return v4;
+}
+
+class LiveFrames : public LivePlane {
+ protected:
+  void SetUp() override {
+    LivePlane::SetUp();
+    link = router.client_frames();
+    ethernet = router.towards_router();
+    start_container();
+    // Broad, as some policies grant them.
+    ASSERT_EQ(set_filters({{kProtocolUdp, {}, {}, {}}, {{}, {}, {}, *Prefix::parse("10.0.2.0/24")},
+                           {{}, {}, {}, *Prefix::parse("2001:db8:2::/64")}, sip, sip6}), "");
+  }
+  void send_frame(ByteSpan packet, unsigned type, std::size_t vlan_tags = 0) {
+    Bytes frame = ethernet;
+    auto u16 = [&](unsigned v) { frame.push_back(std::byte(v >> 8)), frame.push_back(std::byte(v & 0xff)); };
+    for (std::size_t i = 0; i < vlan_tags; ++i) u16(0x8100), u16(7);
+    u16(type);
+    frame.insert(frame.end(), packet.begin(), packet.end());
+    ::send(link.get(), frame.data(), frame.size(), 0);  // the kernel may refuse the worst of them
+  }
+  void send_packet(ByteSpan packet) {
+    send_frame(packet, !packet.empty() && std::to_integer<unsigned>(packet[0]) >> 4 == 6 ? 0x86dd : 0x0800);
+  }
+  // All that came has ended, nothing is lost, and the forwarder still works.
+  void all_is_well() {
+    std::string mark = "ping " + std::to_string(++marks);
+    until([&] {  // neighbours may have to be found again
+      ::sendto(client.get(), mark.data(), mark.size(), 0, reinterpret_cast<sockaddr*>(&to_server), sizeof to_server);
+      ::usleep(1000);
+      for (std::string got; (got = receive(client, MSG_DONTWAIT)) != "nothing";)
+        if (got == "pong " + std::to_string(marks)) return true;
+      return false;
+    });
+    until([&] { return stats()["in_flight"] == 0; });
+    auto s = stats();
+    EXPECT_EQ(s["packets_in"], sum(s));
+    EXPECT_EQ(s["xdp_frames_missing"] + s["xdp_bad_metadata"] + s["queue_malformed"], 0u);
+    EXPECT_EQ(::waitpid(forwarder, nullptr, WNOHANG), 0);
+    EXPECT_EQ(::waitpid(container, nullptr, WNOHANG), 0);
+  }
+
+  sys::UniqueFd link;
+  Bytes ethernet;
+  int marks = 0;
+  sockaddr_in to_server = [] {
+    sockaddr_in a{};
+    a.sin_family = AF_INET, a.sin_port = htons(5060);
+    ::inet_pton(AF_INET, Router::kServer, &a.sin_addr);
+    return a;
+  }();
+};
+
+std::vector<Bytes> sound_packets() {
+  Bytes fragment = make_udp({"10.0.1.1", "10.0.2.2", 4000, 5060, "fragment", 64, true});
+  Bytes fragment6 = udp6_with_extensions(5060, 1, "fragment");
+  fragment6[6] = std::byte{44};
+  Bytes tcp = make_udp({"10.0.1.1", "10.0.2.2", 4000, 80, "not really TCP, but long enough"});
+  tcp[9] = std::byte{kProtocolTcp};
+  return {make_udp({"10.0.1.1", "10.0.2.2"}), make_udp({"2001:db8:1::1", "2001:db8:2::2"}),
+          with_options(make_udp({"10.0.1.1", "10.0.2.2"})), fragment, fragment6, tcp,
+          udp6_with_extensions(5060, 1, "one"), udp6_with_extensions(5060, 9, "more than are read")};
+}
+
+TEST_P(LiveFrames, TruncatedAtEveryLength) {
+  for (const Bytes& packet : sound_packets())
+    for (std::size_t length = 0; length <= packet.size(); ++length) send_packet(ByteSpan(packet).first(length));
+  all_is_well();
+}
+
+TEST_P(LiveFrames, LengthsThatLie) {
+  for (const Bytes& packet : sound_packets()) {
+    bool v6 = std::to_integer<unsigned>(packet[0]) >> 4 == 6;
+    for (unsigned length : {0u, 1u, 7u, 8u, 19u, 20u, 27u, 28u, 0x7ffu, 0x800u, 0x5dcu, 0xffffu}) {
+      Bytes lying = packet;
+      set_u16(lying, v6 ? 4 : 2, length);
+      send_packet(lying);
+    }
+    for (unsigned first = 0; first < 256; ++first) {  // version and header length
+      Bytes lying = packet;
+      lying[0] = std::byte(first);
+      send_frame(lying, v6 ? 0x86dd : 0x0800);
+    }
+    for (std::size_t at : {41u, 49u}) {  // an extension header's length
+      if (!v6 || at >= packet.size()) continue;
+      for (unsigned length : {1u, 2u, 31u, 255u}) {
+        Bytes lying = packet;
+        lying[at] = std::byte(length);
+        send_packet(lying);
+      }
+    }
+  }
+  all_is_well();
+}
+
+TEST_P(LiveFrames, TagsPaddingAndRandomBytes) {
+  std::mt19937 random(7);
+  auto packets = sound_packets();
+  for (const Bytes& packet : packets) {
+    for (std::size_t tags : {1u, 2u, 3u}) send_frame(packet, 0x0800, tags);
+    Bytes padded = packet;
+    padded.resize(packet.size() + 40);
+    send_packet(padded);
+  }
+  for (int i = 0; i < 3000; ++i) {
+    Bytes packet = packets[random() % packets.size()];
+    if (i % 3 == 0) packet.resize(random() % 1500);
+    for (unsigned flips = 1 + random() % 8; flips > 0 && !packet.empty(); --flips)
+      packet[random() % std::min<std::size_t>(packet.size(), 80)] = std::byte(random() & 0xff);
+    if (i % 10 == 0)
+      for (std::byte& b : packet) b = std::byte(random() & 0xff);
+    send_frame(packet, random() % 2 ? 0x0800 : 0x86dd);
+  }
+  all_is_well();
+}
+
+TEST_P(LiveFrames, AModuleSeesThePacketWithoutThePadding) {
+  Bytes packet = make_udp({"10.0.1.1", "10.0.2.2", 4000, 5060, "size"});
+  packet.resize(46);  // the shortest frame is 60 bytes
+  send_packet(packet);
+  EXPECT_EQ(receive(server), "0032");
+}
+
+// The container drops all that it is shown: what arrives has not been shown to it.
+TEST_P(LiveFrames, SignallingAndTheNodesOwnAddressesReachNoModule) {
+  auto signalling = router.server_udp(AF_INET, 270), signalling6 = router.server_udp(AF_INET6, 270);
+  auto own = router.router_udp(AF_INET, 7000), own6 = router.router_udp(AF_INET6, 7000);
+  all_is_well();  // neighbours are known
+  send_packet(make_udp({"10.0.1.1", "10.0.2.2", 4000, 270, "drop v4"}));
+  EXPECT_EQ(receive(signalling), "drop v4");
+  send_packet(with_options(make_udp({"10.0.1.1", "10.0.2.2", 4000, 270, "drop options"})));
+  EXPECT_EQ(receive(signalling), "drop options");
+  send_packet(make_udp({"2001:db8:1::1", "2001:db8:2::2", 4000, 270, "drop v6"}));
+  EXPECT_EQ(receive(signalling6), "drop v6");
+  send_packet(udp6_with_extensions(270, 1, "drop alert"));
+  EXPECT_EQ(receive(signalling6), "drop alert");
+  send_packet(make_udp({"10.0.1.1", Router::kRouter, 4000, 7000, "drop own"}));
+  EXPECT_EQ(receive(own), "drop own");
+  // With forwarding off, the FIB says so before it looks whose address it is.
+  router.run("sysctl", {"-qw", "net.ipv6.conf.to_c.forwarding=0"});
+  send_packet(make_udp({"2001:db8:1::1", Router::kRouter6, 4000, 7000, "drop own6"}));
+  EXPECT_EQ(receive(own6), "drop own6");
+  auto s = stats();
+  EXPECT_EQ(s["passed_by_signalling"] + s["passed_by_reserved"], 0u);  // the plane itself left them alone
+}
+
+TEST_P(LiveFrames, ManagementAddressesReachNoModule) {
+  tell(ipc::SetReserved{{*Prefix::parse("10.0.2.2")}});
+  send(client, "drop me");
+  EXPECT_EQ(receive(server), "drop me");
+  EXPECT_EQ(stats()["passed_by_reserved"], 1u);
+  tell(ipc::SetReserved{});
+  all_is_well();
+}
+
+TEST_P(LiveFrames, InterfacesGoDownAndComeBack) {
+  all_is_well();
+  for (const char* interface : {"to_c", "to_s"}) {
+    router.run("ip", {"link", "set", interface, "down"});
+    for (int i = 0; i < 200; ++i) send_packet(make_udp({"10.0.1.1", "10.0.2.2"}));
+    router.run("ip", {"link", "set", interface, "up"});
+    all_is_well();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Planes, LiveFrames, ::testing::Values("netfilter", "xdp"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace netserv::test

@@ -1,0 +1,203 @@
+// The fixture of the live tests: a router with the forwarder, a container process at the far end of a ring, and a
+// control connection as netservd has it.
+#pragma once
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <functional>
+#include <regex>
+
+#include "plane/scripted_container.h"
+#include "router.h"
+#include "sys/seqpacket.h"
+#include "wire/ipc/archive.h"
+#include "wire/ipc/forwarder_messages.h"
+
+namespace netserv::test {
+
+inline constexpr const char* kForwarder = NETSERV_BINARY_DIR "/bin/netserv-forwarder";
+
+inline void until(const std::function<bool()>& condition) {
+  for (int i = 0; i < 6000; ++i) {
+    if (condition()) return;
+    ::usleep(10'000);
+  }
+  FAIL() << "the condition did not come true within a minute";
+}
+
+// The module: "drop..." is dropped, "ping..." answered in place with "pong", "change..." gets other bytes, all
+// else passes; "size" is replaced by the packet's length in four digits. Ports and addresses are swapped for the answer.
+inline void module(const ring::SubmitDescriptor& d, std::span<std::byte> bytes, ring::Completion& c) {
+  auto headers = parse_packet(ByteSpan(bytes).first(d.length));
+  if (!headers) return;
+  std::size_t payload = headers->l3_length + 8u;
+  auto starts = [&](std::string_view word) {
+    return as_text(ByteSpan(bytes).subspan(payload, std::min<std::size_t>(word.size(), d.length - payload))) == word;
+  };
+  if (starts("drop")) c.verdict = NETSERV_DROP;
+  if (starts("size")) {  // how long it is, as this side sees it
+    std::string digits = std::to_string(10'000 + d.length).substr(1);
+    std::ranges::copy(as_bytes(digits), bytes.begin() + static_cast<long>(payload));
+    c.changed = 1;
+  }
+  if (starts("change")) {
+    bytes[payload] = std::byte{'C'};
+    c.changed = 1;
+  }
+  if (starts("ping")) {
+    std::size_t width = headers->source.is_v4() ? 4 : 16, at = headers->source.is_v4() ? 12 : 8;
+    std::swap_ranges(bytes.begin() + static_cast<long>(at), bytes.begin() + static_cast<long>(at + width),
+                     bytes.begin() + static_cast<long>(at + width));
+    auto ports = bytes.begin() + headers->l3_length;
+    std::swap_ranges(ports, ports + 2, ports + 2);
+    bytes[payload + 1] = std::byte{'o'};
+    c.verdict = NETSERV_REPLY;
+    c.changed = 1;
+  }
+}
+
+[[noreturn]] inline void container_main(std::vector<sys::UniqueFd> fds) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (int fd = 3; fd < 256; ++fd)  // nothing of the test's but the ring
+    if (std::ranges::none_of(fds, [&](const sys::UniqueFd& own) { return own.get() == fd; })) ::close(fd);
+  auto ring = ring::RingConsumer::attach(std::move(fds[0]), std::move(fds[1]), std::move(fds[2]));
+  if (!ring) ::_exit(1);
+  plane::ScriptedContainer container(*std::move(ring), module);
+  for (;;) {
+    if (container.run_once() > 0) continue;
+    if (container.ring().prepare_wait()) {
+      pollfd p{container.ring().wake_fd(), POLLIN, 0};
+      ::poll(&p, 1, -1);
+    }
+    container.ring().end_wait();
+  }
+}
+
+class LivePlane : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    start_forwarder();
+    client = router.client_udp(AF_INET, 4000);
+    server = router.server_udp(AF_INET, 5060);
+    client6 = router.client_udp(AF_INET6, 4000);
+    server6 = router.server_udp(AF_INET6, 5060);
+  }
+  void TearDown() override {
+    end(container, SIGKILL);
+    end(forwarder, SIGKILL);
+  }
+  virtual std::string plane() { return GetParam(); }
+  static void end(pid_t& pid, int signal_number) {
+    if (pid <= 0) return;
+    ::kill(pid, signal_number);
+    ::waitpid(pid, nullptr, 0);
+    pid = 0;
+  }
+  void start_forwarder() {
+    std::vector<std::string> command{kForwarder, "--run-dir", router.folder(), "--plane", plane()};
+    if (plane() == "xdp") command.insert(command.end(), {"--interface", "to_c", "--interface", "to_s"});
+    forwarder = router.start(command);
+    connect();
+  }
+  void connect() {
+    until([&] {
+      auto fd = sys::connect_seqpacket(router.folder() + "/forwarder.sock");
+      if (fd) control = sys::Channel(*std::move(fd));
+      return fd.has_value();
+    });
+    tell(ipc::ForwarderHello{});
+    auto welcome = answer<ipc::ForwarderWelcome>();
+    EXPECT_EQ(welcome.plane, plane());
+    EXPECT_THAT(welcome.plane_detail, ::testing::HasSubstr(plane() == "xdp" ? "to_c native" : "NFQUEUE"));
+  }
+  void tell(const ipc::ToForwarder& message) { ASSERT_TRUE(control.send(ipc::encode(message))); }
+  // The next message of this kind; others on the way are dropped.
+  template <class Message>
+  Message answer() {
+    Message out;
+    until([&] {
+      pollfd p{control.fd(), POLLIN, 0};
+      ::poll(&p, 1, 1000);
+      datagram = {};
+      auto got = control.receive(datagram, ipc::kMaxControlBytes);
+      if (!got || *got != sys::Channel::Received::kMessage) return false;
+      auto message = ipc::decode<ipc::FromForwarder>(datagram.bytes);
+      if (!message || !std::holds_alternative<Message>(*message)) return false;
+      out = std::get<Message>(*message);
+      return true;
+    });
+    return out;
+  }
+  void start_container() {
+    ipc::ConfigureContainer config;
+    config.container = ContainerId(1);
+    config.publisher = "alice";
+    config.authorised = {*Prefix::parse("10.0.2.0/24"), *Prefix::parse("2001:db8:2::/64")};
+    config.emit_packets_per_second = 100'000;
+    tell(config);
+    answer<ipc::ContainerRing>();
+    ASSERT_EQ(datagram.fds.size(), 3u);
+    container = ::fork();
+    if (container == 0) container_main(std::move(datagram.fds));
+  }
+  std::string set_filters(std::vector<Filter> filters) {
+    ipc::SetFilters set;
+    set.container = ContainerId(1);
+    for (const Filter& f : filters) set.filters.push_back({f, ModuleSlot(0), false, false, 0, 1});
+    tell(set);
+    return answer<ipc::FiltersSet>().error;
+  }
+  std::map<std::string, std::uint64_t> stats() {
+    tell(ipc::GetForwarderStats{});
+    return answer<ipc::ForwarderStats>().node;
+  }
+  void send(const sys::UniqueFd& from, const std::string& text) {
+    sockaddr_storage to{};
+    bool v4 = from.get() == client.get();
+    if (v4) {
+      auto& a = reinterpret_cast<sockaddr_in&>(to);
+      a.sin_family = AF_INET, a.sin_port = htons(5060);
+      ::inet_pton(AF_INET, Router::kServer, &a.sin_addr);
+    } else {
+      auto& a = reinterpret_cast<sockaddr_in6&>(to);
+      a.sin6_family = AF_INET6, a.sin6_port = htons(5060);
+      ::inet_pton(AF_INET6, Router::kServer6, &a.sin6_addr);
+    }
+    ASSERT_EQ(::sendto(from.get(), text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&to),
+                       v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)),
+              static_cast<ssize_t>(text.size()));
+  }
+  static std::string receive(const sys::UniqueFd& at, int flags = 0) {
+    char text[2048];
+    ssize_t n = ::recv(at.get(), text, sizeof text, flags);
+    return n < 0 ? "nothing" : std::string(text, static_cast<std::size_t>(n));
+  }
+  static std::uint64_t sum(const std::map<std::string, std::uint64_t>& s) {
+    std::uint64_t total = s.at("in_flight");
+    for (const auto& [name, value] : s)
+      if (name.starts_with("passed_by_") || name.starts_with("processed_") || name == "lost_in_container" ||
+          name == "dropped_fail_closed")
+        total += value;
+    return total;
+  }
+  std::string rules() {
+    std::string all = router.run("iptables-save", {}) + router.run("ip6tables-save", {});
+    return std::regex_replace(all, std::regex("#[^\n]*\n|\\[[0-9:]+\\]"), "");
+  }
+
+  Router router;
+  sys::Channel control;
+  sys::Datagram datagram;
+  sys::UniqueFd client, server, client6, server6;
+  pid_t forwarder = 0, container = 0;
+  const Filter sip{kProtocolUdp, 5060, {}, *Prefix::parse("10.0.2.0/24")};
+  const Filter sip6{kProtocolUdp, 5060, {}, *Prefix::parse("2001:db8:2::/64")};
+};
+
+}  // namespace netserv::test
