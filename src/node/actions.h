@@ -67,7 +67,7 @@ using StoreChange = std::variant<PutModule, DeleteModule, PutContainer, DeleteCo
 // readers.
 struct Happened {
   enum class What : std::uint8_t {
-    kAccepted, kRefreshed, kRefused, kStateChanged, kFailed, kExpired, kRemoved, kReplaced, kTrapped, kRestarted,
+    kAccepted, kRefreshed, kRefused, kFetching, kCompiling, kStateChanged, kFailed, kExpired, kRemoved, kReplaced, kTrapped, kRestarted,
     kFiltersRefused, kContainerStarting, kContainerUp, kContainerStopped, kContainerLost, kContainerStalled,
     kContainerResumed, kForwarderUp, kForwarderLost, kPlaneProblem, kDraining, kPublisherDisabled, kReloaded
   };

@@ -3,8 +3,8 @@
 namespace netserv::node {
 namespace {
 
-// Requests can be refused when the disk is full, and a tick comes again; results of what has already happened
-// cannot be undone by forgetting them.
+// Requests can be refused when the disk is full. What time and results bring goes on: it cannot be undone by
+// forgetting it, what expires here expires after a restart too, and a tick put off would come again at once.
 const RequestId* request_of(const Event& event) {
   if (auto* e = std::get_if<Setup>(&event)) return &e->request;
   if (auto* e = std::get_if<Remove>(&event)) return &e->request;
@@ -55,7 +55,7 @@ void Controller::apply(Step step, const Event* event) {
         outputs_.perform(Answer{*request, ncm::response_to(error, id_of(*event), state_.settings.node_address)});
       }
       observer_.on_store_problem(kept.error());
-      if (request || (event && std::holds_alternative<Tick>(*event))) return;
+      if (request) return;
     }
   }
   state_ = std::move(step.next);

@@ -353,6 +353,67 @@ TEST_F(ControllerTest, AFullDiskRefusesASetupAndLeavesNothing) {
   EXPECT_TRUE(b.world.containers.empty());
 }
 
+TEST_F(ControllerTest, AFullDiskDoesNotHoldUpExpiryNorSpin) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.store.full = true;
+  b.pass(seconds(301));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kUninstalled);
+  EXPECT_EQ(b.filters(), 0u);
+  EXPECT_GT(b.controller->until_next_tick(), Duration::zero());
+  b.store.full = false;
+  b.start();
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kUninstalled) << "what the disk still has has expired too";
+}
+
+TEST_F(ControllerTest, AContainerThatNobodyWantsAnyMoreKeepsNoTimer) {
+  b.world.containers_start = false;
+  b.setup("Mon_1.0");
+  b.pass(seconds(60));
+  ASSERT_EQ(b.state("Mon_1.0"), ModuleState::kFailed);
+  EXPECT_GT(b.controller->until_next_tick(), std::chrono::milliseconds(500));
+}
+
+TEST_F(ControllerTest, AFloodOfRequestsIsRefusedButCanStillBeTakenBack) {
+  b.setup("Mon_1.0");
+  b.settle();
+  for (std::size_t n = 1; n < kMostNonces; ++n) ASSERT_EQ(b.code(b.setup("Mon_1.0")), 203);
+  EXPECT_EQ(b.code(b.setup("Mon_1.0")), 402);
+  EXPECT_EQ(b.code(b.setup("Mon_1.0", Bench::spec(), kBob)), 101) << "others are not touched";
+  RequestId removal = b.remove("Mon_1.0");
+  b.settle();
+  EXPECT_EQ(b.code(removal), 202);
+  b.pass(seconds(601));
+  EXPECT_EQ(b.code(b.setup("Mon_1.0")), 0) << "cached, starting";
+}
+
+TEST_F(ControllerTest, ContainersThatWouldShareAnAddressAreNeverThereTogether) {
+  Settings few = Bench::settings();
+  few.container_addresses = 2;
+  b.controller->handle(Reloaded{few});
+  b.setup("Mon_1.0");
+  b.settle();
+  for (int n = 0; n < 3; ++n) {
+    b.setup("Mon_1.0", Bench::spec(), kBob);
+    b.settle();
+    ASSERT_EQ(b.controller->state().containers.size(), 2u);
+    EXPECT_NE(b.controller->state().containers.begin()->first.value() % 2, b.controller->state().containers.rbegin()->first.value() % 2);
+    b.remove("Mon_1.0", kBob);
+    b.pass(seconds(70));
+    b.controller->handle(Tick{});
+  }
+}
+
+TEST_F(ControllerTest, ProgressIsTold) {
+  b.setup("Mon_1.0");
+  b.settle();
+  std::vector<Happened::What> steps;
+  for (const Happened& h : b.world.happenings)
+    if (h.what == Happened::What::kFetching || h.what == Happened::What::kCompiling) steps.push_back(h.what);
+  EXPECT_EQ(steps, (std::vector{Happened::What::kFetching, Happened::What::kCompiling}));
+}
+
 TEST_F(ControllerTest, AReloadThatDropsAPublisherRemovesItsModules) {
   b.setup("Mon_1.0");
   b.settle();

@@ -58,6 +58,7 @@ void Stepper::start_work() {
     if (running >= state().settings.parallel_installs) continue;
     ++running;
     m->work = Module::Work::kFetching;
+    tell(Happened::What::kFetching, *m, m->record.spec.url);
     act(Fetch{m->record.key, m->record.sequence, m->record.spec.url, m->record.spec.digest});
   }
   for (auto& [key, m] : state().modules)
@@ -146,9 +147,9 @@ void Stepper::run(Container& c) {
     expected |= on && (m.state == ModuleState::kInstalling || m.state == ModuleState::kInstalled);
     occupied |= in_container(m);
   }
-  if (c.phase == Phase::kDown && wanted && (!c.restart_at || *c.restart_at <= now_.monotonic)) {
+  if (c.restart_at && *c.restart_at <= now_.monotonic) c.restart_at.reset();
+  if (c.phase == Phase::kDown && wanted && !c.restart_at) {
     c.phase = Phase::kStarting;
-    c.restart_at.reset();
     act(StartContainer{c.record});
     tell(Happened::What::kContainerStarting, c);
   }

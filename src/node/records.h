@@ -178,6 +178,8 @@ struct Settings {
   std::vector<std::string> blocks;  // that this node has
   unsigned parallel_installs = 2;
   Duration container_idle = std::chrono::seconds(60);
+  // Container n has address n modulo this many; two that share one are never there together. 0: no bound.
+  std::uint32_t container_addresses = 0;
   bool operator==(const Settings&) const = default;
 };
 

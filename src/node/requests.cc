@@ -55,6 +55,14 @@ void Stepper::remember(const PublisherId& publisher, const Stamp& stamp, std::ui
   keep(PutNonce{key, record});
 }
 
+std::optional<Error> Stepper::too_many_nonces(const PublisherId& publisher, std::size_t most) const {
+  std::size_t count = 0;
+  const auto& nonces = out_.next.nonces;
+  for (auto it = nonces.lower_bound(NonceKey{publisher, ""}); it != nonces.end() && it->first.first == publisher; ++it) ++count;
+  if (count < most) return std::nullopt;
+  return refused(StatusCode::kOverloaded, "nonce", "too many requests of this publisher within their validity; wait until some expire");
+}
+
 // A nonce seen before: the same message again gets the present result, another message is a replay.
 bool Stepper::answered_as_seen(RequestId request, const ModuleKey& key, const Stamp& stamp) {
   if (stamp.nonce.empty()) return false;
@@ -95,6 +103,8 @@ std::optional<Error> Stepper::refusal(const Setup& setup) {
   for (const std::string& block : setup.spec.dependencies)
     if (std::find(s.settings.blocks.begin(), s.settings.blocks.end(), block) == s.settings.blocks.end())
       return refused(StatusCode::kDependencyMissing, "dependencies", fmt::format("no building block {}", block));
+  if (!setup.stamp.nonce.empty())
+    if (auto error = too_many_nonces(setup.key.publisher, kMostNonces)) return error;
   Module* present = find(setup.key);
   if (present && (present->removing || present->state == ModuleState::kStopping))
     return refused(StatusCode::kBusy, setup.key.module.value(), "is being stopped; try again");
@@ -134,12 +144,20 @@ void Stepper::on(const Setup& setup) {
 }
 
 // The publisher's container for this runtime, and a free slot in it; a new container's number is kept before it
-// is used. Nothing: all slots are taken.
+// is used. Nothing: all slots or addresses are taken.
 Container* Stepper::place_for(const PublisherId& publisher, const std::string& runtime, ModuleSlot& slot) {
   Container* container = nullptr;
   for (auto& [id, c] : state().containers)
     if (c.record.publisher == publisher && c.record.runtime == runtime) container = &c;
   if (!container) {
+    const std::uint32_t addresses = state().settings.container_addresses;
+    auto taken = [&](std::uint32_t n) {
+      return addresses != 0 && std::any_of(state().containers.begin(), state().containers.end(), [&](const auto& entry) {
+        return entry.first.value() % addresses == n % addresses;
+      });
+    };
+    if (addresses != 0 && state().containers.size() >= addresses) return nullptr;
+    while (taken(state().next_container)) ++state().next_container;
     ContainerId id(state().next_container++);
     container = &state().containers[id];
     container->record = ContainerRecord{id, publisher, runtime};
@@ -165,7 +183,7 @@ void Stepper::install(const Setup& setup, Module* failed_before) {
   ModuleSlot slot;
   Container* container = place_for(setup.key.publisher, "wasm", slot);
   if (!container)
-    return answer(setup.request, refused(StatusCode::kLimitExceeded, "modules", "the publisher's container is full"),
+    return answer(setup.request, refused(StatusCode::kLimitExceeded, "modules", "no place left in the publisher's container, or no address for one"),
                   setup.key.module.value());
   Module& module = state().modules[setup.key];
   module.state = ModuleState::kUninstalled;
@@ -191,7 +209,7 @@ void Stepper::refresh(const Setup& setup, Module& module) {
   module.record.expires = now_.wall + setup.ttl;
   bool changed = !(module.record.spec == setup.spec);
   if (changed) {
-    if (module.state == ModuleState::kActive) module.fallback = module.record.spec;
+    if (module.state == ModuleState::kActive && !module.fallback) module.fallback = module.record.spec;
     module.record.spec = setup.spec;
     Container* container = find(module.record.container);
     if (module.loaded && container)
@@ -213,6 +231,8 @@ void Stepper::refresh(const Setup& setup, Module& module) {
 void Stepper::on(const Remove& remove) {
   ModuleKey key{remove.publisher, ModuleId(remove.id)};
   if (answered_as_seen(remove.request, key, remove.stamp)) return;
+  if (!remove.stamp.nonce.empty())
+    if (auto error = too_many_nonces(remove.publisher, 2 * kMostNonces)) return answer(remove.request, *error, remove.id);
   remember(remove.publisher, remove.stamp, 0);
   bool pending = false;
   for (auto& [module_key, module] : state().modules) {

@@ -33,6 +33,7 @@ void Stepper::on(const Fetched& fetched) {
     return;
   }
   m->work = Module::Work::kCompiling;
+  tell(Happened::What::kCompiling, *m);
   act(Compile{fetched.key, fetched.sequence});
 }
 
@@ -253,6 +254,8 @@ void Stepper::said(const ipc::FiltersSet& set) {
       tell(Happened::What::kFiltersRefused, m, set.error);
     } else if (m.state == ModuleState::kStarting && m.loaded && !m.record.spec.filters.empty()) {
       fail_module(m, failure(StatusCode::kOverloaded, "filters", set.error));
+    } else if (m.state == ModuleState::kActive && !m.record.spec.filters.empty()) {
+      tell(Happened::What::kFiltersRefused, m, set.error);  // a new forwarder's: it runs, and packets pass it by
     }
   }
 }

@@ -26,6 +26,9 @@ inline constexpr Duration kForwarderWait = std::chrono::seconds(5);
 inline constexpr Duration kStallWait = std::chrono::seconds(5);     // then the container is restarted
 inline constexpr Duration kBackOffFirst = std::chrono::milliseconds(100);
 inline constexpr Duration kBackOffMost = std::chrono::seconds(60);
+// Signed requests of a publisher that are remembered against replay, an hour at most; past it SETUPs are refused.
+// REMOVE has as many again, so that what floods can still be taken away.
+inline constexpr std::size_t kMostNonces = 2048;
 inline constexpr unsigned kStartAttempts = 4;  // then a module that has never been ACTIVE fails
 
 Step step(const State& state, const Event& event, const Now& now);

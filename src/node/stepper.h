@@ -48,6 +48,7 @@ class Stepper {
   std::optional<Error> refusal(const Setup& setup);
   bool answered_as_seen(RequestId request, const ModuleKey& key, const Stamp& stamp);
   void remember(const PublisherId& publisher, const Stamp& stamp, std::uint64_t sequence);
+  std::optional<Error> too_many_nonces(const PublisherId& publisher, std::size_t most) const;
   void install(const Setup& setup, Module* failed_before);
   void refresh(const Setup& setup, Module& module);
   Container* place_for(const PublisherId& publisher, const std::string& runtime, ModuleSlot& slot);

@@ -150,6 +150,8 @@ std::string_view to_string(Happened::What what) {
     case W::kAccepted: return "accepted";
     case W::kRefreshed: return "refreshed";
     case W::kRefused: return "refused";
+    case W::kFetching: return "fetching";
+    case W::kCompiling: return "compiling";
     case W::kStateChanged: return "state";
     case W::kFailed: return "failed";
     case W::kExpired: return "expired";
