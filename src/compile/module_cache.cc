@@ -1,5 +1,6 @@
 #include "compile/module_cache.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include <iterator>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 #include "compile/compiler.h"
 
@@ -147,6 +149,29 @@ Result<std::string> ModuleCache::grant(const PublisherId& publisher, const Entry
 Status ModuleCache::revoke(const PublisherId& publisher, const std::string& key) {
   NETSERV_ASSIGN(const std::string folder, publisher_folder(publisher));
   return remove_file(folder + "/" + key + ".so");
+}
+
+void ModuleCache::trim(std::uint64_t most_bytes) {
+  struct Object {
+    fs::file_time_type made;
+    std::string key;
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Object> unused;
+  std::uint64_t total = 0;
+  std::error_code error;
+  for (const auto& file : fs::directory_iterator(root_ + "/objects", error)) {
+    if (file.path().extension() != ".so") continue;
+    Object object{file.last_write_time(error), file.path().stem().string(), file.file_size(error)};
+    if (error) continue;
+    total += object.bytes;
+    if (file.hard_link_count(error) == 1) unused.push_back(std::move(object));
+  }
+  std::sort(unused.begin(), unused.end(), [](const Object& a, const Object& b) { return a.made < b.made; });
+  for (const Object& object : unused) {
+    if (total <= most_bytes) return;
+    if (remove(object.key)) total -= object.bytes;
+  }
 }
 
 Status ModuleCache::remove(const std::string& key) {

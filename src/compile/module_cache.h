@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,6 +49,9 @@ class ModuleCache {
   Status revoke(const PublisherId& publisher, const std::string& key);
   // Removes the object from the cache; publishers' links keep it alive for them.
   Status remove(const std::string& key);
+  // Removes objects that no publisher has, the oldest first, until all together are `most_bytes` or nothing is left
+  // to remove.
+  void trim(std::uint64_t most_bytes);
 
  private:
   explicit ModuleCache(std::string root) : root_(std::move(root)) {}

@@ -88,6 +88,25 @@ TEST_F(ModuleCacheTest, LeftOversOfACrashGo) {
   EXPECT_THAT(files("objects"), testing::IsEmpty());
 }
 
+TEST_F(ModuleCacheTest, TrimRemovesTheOldestThatNobodyHas) {
+  std::vector<Digest> digests;
+  for (const char* name : {"kept", "old", "new"}) {
+    digests.push_back(digest_of(as_bytes(name)));
+    const auto entry = cache_->add(digests.back(), object_, manifest());
+    ASSERT_TRUE(entry);
+    if (digests.size() == 1) ASSERT_TRUE(cache_->grant(PublisherId("alice"), *entry));
+    fs::last_write_time(entry->object_path, fs::file_time_type() + std::chrono::hours(digests.size()));
+  }
+  cache_->trim(300'000);
+  EXPECT_TRUE(cache_->find(digests[1]));
+  cache_->trim(200'000);
+  EXPECT_FALSE(cache_->find(digests[1]));
+  EXPECT_TRUE(cache_->find(digests[2]));
+  cache_->trim(0);
+  EXPECT_TRUE(cache_->find(digests[0])) << "alice has it";
+  EXPECT_FALSE(cache_->find(digests[2]));
+}
+
 TEST_F(ModuleCacheTest, AnObjectWithoutItsManifestIsNotThere) {
   const auto entry = cache_->add(digest_, object_, manifest());
   ASSERT_TRUE(entry);
