@@ -57,6 +57,16 @@ std::string describe_table(const json& rows) {
   return out;
 }
 
+// A module that has FAILED is told about by a PROBE that has succeeded: what counts is the module's own code.
+ncm::StatusCode code_to_show(const ncm::Response& r) {
+  json body = json::parse(r.body, nullptr, false);
+  if (r.state != "FAILED" || !body.is_object() || !body.contains("modules") || !body["modules"].is_array()) return r.code;
+  for (const json& module : body["modules"])
+    if (module.is_object() && module.contains("code") && module["code"].is_number_unsigned())
+      return static_cast<ncm::StatusCode>(module["code"].get<std::uint16_t>());
+  return r.code;
+}
+
 int exit_code_of_status(ncm::StatusCode code) {
   if (!ncm::is_failure(code)) return kExitOk;
   return ncm::class_of(code) == ncm::StatusClass::kTransientFailure ? kExitFailed : kExitRefused;
@@ -94,6 +104,12 @@ json to_json(const ncm::Response& r) {
           {"body", body}};
 }
 
+std::string describe_failure(const ncm::Response& r) {
+  ncm::StatusCode code = code_to_show(r);
+  if (!ncm::is_failure(code)) return fmt::format("{}: {}", r.object, r.text);
+  return fmt::format("{}: {} ({} {})", r.object, r.text, to_string(ncm::class_of(code)), ncm::number(code));
+}
+
 int show(const ncm::Response& r, bool as_json) {
   int code = exit_code_of(r);
   if (as_json) {
@@ -102,9 +118,7 @@ int show(const ncm::Response& r, bool as_json) {
   }
   std::string where = r.node.empty() ? "" : r.node + ": ";
   if (code != kExitOk) {
-    std::cerr << printable(fmt::format("netserv: {}{}: {} ({} {})", where, r.object, r.text,
-                                       to_string(ncm::class_of(r.code)), ncm::number(r.code)))
-              << "\n";
+    std::cerr << printable("netserv: " + where + describe_failure(r)) << "\n";
     return code;
   }
   std::cout << printable(fmt::format("{}{} {} {}", where, r.object, r.state, r.text)) << "\n";

@@ -19,6 +19,8 @@ int explain(const Error& error, bool as_json);
 
 // {"class":..,"code":..,"object":..,"text":..,"id":..,"node":..,"state":..,"body":..}
 nlohmann::json to_json(const ncm::Response& response);
+// What went wrong: "OBJECT: TEXT (CLASS CODE)", the code that of the module if one has FAILED.
+std::string describe_failure(const ncm::Response& response);
 // One response for people: refusals on standard error. Returns the exit code.
 int show(const ncm::Response& response, bool as_json);
 

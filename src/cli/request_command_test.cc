@@ -177,6 +177,18 @@ TEST(Polling, EndsWhenTheStateIsFinal) {
   EXPECT_EQ(exit_code_of(late.error()), kExitTimeout);
 }
 
+TEST(Report, AFailedModuleIsToldWithItsOwnCode) {
+  ncm::Response r;
+  r.code = ncm::StatusCode::kOk;
+  r.object = "m_1";
+  r.state = "FAILED";
+  r.text = "url: not found";
+  r.body = R"({"modules":[{"id":"m_1","state":"FAILED","code":403}]})";
+  EXPECT_EQ(describe_failure(r), "m_1: url: not found (transient failure 403)");
+  r.body = "";
+  EXPECT_EQ(describe_failure(r), "m_1: url: not found");
+}
+
 TEST(Report, ExitCodes) {
   ncm::Response r;
   r.state = "FAILED";
