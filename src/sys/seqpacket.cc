@@ -1,5 +1,6 @@
 #include "sys/seqpacket.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -37,11 +38,13 @@ Result<UniqueFd> listen_unix(const std::string& path, unsigned mode, int type) {
 
 Result<UniqueFd> connect_unix(const std::string& path, int type) {
   NETSERV_ASSIGN(sockaddr_un address, address_of(path));
-  // A seqpacket peer may be a stranger that accepts nobody: its full backlog must not hold us.
-  UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | (type == SOCK_SEQPACKET ? SOCK_NONBLOCK : 0), 0));
+  // A listener that has stopped accepting, with a full backlog, would hold a daemon up for ever: EAGAIN instead.
+  bool at_once = type == SOCK_SEQPACKET;
+  UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | (at_once ? SOCK_NONBLOCK : 0), 0));
   if (!fd) return fail_errno(path, "socket", errno);
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
     return fail_errno(path, "connect", errno);
+  if (at_once) ::fcntl(fd.get(), F_SETFL, 0);
   return fd;
 }
 

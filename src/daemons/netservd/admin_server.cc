@@ -57,7 +57,7 @@ void AdminServer::request(ClientId id, const json& r) {
   auto ok = [&](json result) { write(id, json{{"ok", true}, {"result", std::move(result)}}); };
   if (verb == "status") return ok(status_json(facts));
   if (verb == "modules") return ok(modules_json(facts, [](const node::ModuleKey&) { return true; }));
-  if (verb == "containers") return ok(containers_json(facts, needs_.pid_of));
+  if (verb == "containers") return ok(containers_json(facts, needs_.place_of));
   if (verb == "drain" || verb == "undrain") {
     bool on = verb == "drain";
     node::RequestId request = needs_.new_id();
@@ -130,7 +130,7 @@ void AdminServer::event(json event) {
 void AdminServer::log(const node::ModuleKey& module, json line) {
   for (const auto& [id, client] : std::map(clients_))
     if (client.follow.logs && wants(client.follow, line)) write(id, json{{"event", line}});
-  auto& kept = logs_[module];
+  auto& kept = logs_[module.publisher];
   kept.push_back(std::move(line));
   if (kept.size() > kLogLinesKept) kept.pop_front();
 }

@@ -18,7 +18,7 @@ class AdminServer {
  public:
   struct Needs {
     std::function<Facts()> facts;
-    std::function<pid_t(ContainerId)> pid_of;
+    std::function<Place(ContainerId)> place_of;
     std::function<node::RequestId()> new_id;
     std::function<void(node::Event)> emit;  // drain, enable
   };
@@ -30,7 +30,7 @@ class AdminServer {
   bool answer(node::RequestId request, const ncm::Response& response);
 
  private:
-  static constexpr std::size_t kEventsKept = 1000, kLogLinesKept = 500, kLineMost = 1u << 20;
+  static constexpr std::size_t kEventsKept = 1000, kLogLinesKept = 2000, kLineMost = 1u << 20;
   struct Follow {
     bool events = false, logs = false;
     std::string publisher, module;
@@ -54,7 +54,8 @@ class AdminServer {
   std::map<ClientId, Client> clients_;
   std::map<node::RequestId, Pending> pending_;
   std::deque<nlohmann::json> events_;
-  std::map<node::ModuleKey, std::deque<nlohmann::json>> logs_;
+  // A publisher's modules share its lines: ids are theirs to choose, publishers are the configuration's.
+  std::map<PublisherId, std::deque<nlohmann::json>> logs_;
 };
 
 }  // namespace netserv::daemon

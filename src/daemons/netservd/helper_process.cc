@@ -52,7 +52,7 @@ struct HelperProcess::Run : std::enable_shared_from_this<Run> {
     done = nullptr;
     on_deadline.reset();
     on_output.reset();
-    if (late) return callback(fail(Origin::kSystem, program, "took too long"));
+    if (late) return callback(fail(Origin::kSystem, program, "took too long", ETIMEDOUT));
     if (text.empty())
       return callback(fail(Origin::kSystem, program,
                            WIFSIGNALED(*status) ? "was killed by signal " + std::to_string(WTERMSIG(*status))

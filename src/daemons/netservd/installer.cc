@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "compile/helper.h"
 #include "daemons/netservd/settings.h"
 #include "fetch/job.h"
@@ -14,6 +16,9 @@ namespace netserv::daemon {
 using ncm::StatusCode;
 
 namespace {
+// What modules of the past may take on the disk; those installed are not removed.
+constexpr std::uint64_t kMostCached = std::uint64_t{512} << 20;
+
 // Progress comes before the answer, a line each.
 std::string_view last_line(std::string_view text) {
   while (text.ends_with('\n')) text.remove_suffix(1);
@@ -73,7 +78,9 @@ void Installer::fetch(const node::Fetch& action) {
 }
 
 Result<std::optional<node::Artifact>> Installer::fetched(const node::Fetch& action, Job& job, Result<std::string> answer) {
-  if (!answer) return ncm::refuse(StatusCode::kFetchTimeout, "url", answer.error().message());
+  if (!answer)
+    return ncm::refuse(answer.error().code == ETIMEDOUT ? StatusCode::kFetchTimeout : StatusCode::kInternal, "url",
+                       answer.error().message());
   auto downloaded = fetch::decode_answer(last_line(*answer));
   if (!downloaded) return tl::unexpected<Error>(downloaded.error());
   // What is compiled is what was signed: looked at again here, not believed.
@@ -123,7 +130,9 @@ Result<node::Artifact> Installer::compiled(const node::Compile& action, Job& job
   }
   auto entry = cache_.add(job.digest, job.object, result->manifest);
   if (!entry) return ncm::refuse(StatusCode::kOverloaded, entry.error().subject, entry.error().text);
-  return granted(action.key.publisher, *entry);
+  auto artifact = granted(action.key.publisher, *entry);
+  cache_.trim(kMostCached);
+  return artifact;
 }
 
 void Installer::cancel(std::uint64_t sequence) {

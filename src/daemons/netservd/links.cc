@@ -1,13 +1,14 @@
 #include "daemons/netservd/links.h"
 
+#include "base/log.h"
 #include "wire/ipc/archive.h"
 
 namespace netserv::daemon {
 namespace {
 constexpr Duration kRetry = std::chrono::milliseconds(500);
 constexpr Duration kWelcomeWait = std::chrono::seconds(5);
+constexpr int kMostMessagesARound = 32;
 constexpr std::size_t kForwarderMessage = 1u << 20;
-constexpr int kMostMessagesARound = 64;  // a container that never stops talking must not keep us from the others
 }  // namespace
 
 ForwarderLink::ForwarderLink(sys::EventLoop& loop, std::string path, std::vector<Prefix> reserved, Emit emit)
@@ -30,6 +31,7 @@ void ForwarderLink::connect() {
 
 void ForwarderLink::send(const ipc::ToForwarder& message) {
   if (!up_) return;
+  if (auto* gone = std::get_if<ipc::RemoveContainer>(&message)) rings_.erase(gone->container);
   if (auto sent = channel_.send(ipc::encode(message)); !sent)
     loop_.post([this, text = sent.error().message()] { reset(text); });
 }
@@ -83,28 +85,31 @@ ContainerLinks::ContainerLinks(sys::EventLoop& loop, lxc::ContainerHost& host, M
 
 void ContainerLinks::start(const node::ContainerRecord& container) {
   ContainerId id = container.id;
-  if (connect(id)) return;  // it has been running all along
+  if (connect(container)) return;  // it has been running all along
   auto spec = make_spec_(container);
   if (!spec) {
     loop_.post([this, id, text = spec.error().message()] { emit_(node::ContainerGone{id, text}); });
     return;
   }
-  host_.start(*spec, [this, id](Result<lxc::ContainerStarted> started) {
-    if (!started) return emit_(node::ContainerGone{id, started.error().message()});
-    if (!connect(id)) return emit_(node::ContainerGone{id, "it does not listen on its control socket"});
-    links_[id]->pid = started->init_pid;
+  host_.start(*spec, [this, container, grants = spec->network](Result<lxc::ContainerStarted> started) {
+    if (!started) return emit_(node::ContainerGone{container.id, started.error().message()});
+    if (!connect(container)) return emit_(node::ContainerGone{container.id, "it does not listen on its control socket"});
+    links_[container.id]->pid = started->init_pid;
+    links_[container.id]->grants = grants;
   });
 }
 
-bool ContainerLinks::connect(ContainerId id) {
+bool ContainerLinks::connect(const node::ContainerRecord& container) {
+  ContainerId id = container.id;
   auto fd = sys::connect_seqpacket(lxc::control_socket(run_folder_(id)));
   if (!fd) return false;
   auto link = std::make_shared<Link>();
+  link->record = container;
   if (auto peer = sys::peer_credentials(fd->get())) link->pid = peer->pid;
   link->channel = sys::Channel(std::move(*fd));
   if (!link->channel.send(ipc::encode<ipc::ToContainer>(ipc::Hello{}))) return false;
   link->on_readable = loop_.on_io(link->channel.fd(), EPOLLIN, [this, id](std::uint32_t) { receive(id); });
-  link->on_deadline = loop_.after(kWelcomeWait, [this, id] { lost(id, "it does not answer"); });
+  link->on_deadline = loop_.after(kWelcomeWait, [this, id] { cut_off(id, "it does not answer"); });
   links_[id] = std::move(link);
   return true;
 }
@@ -122,7 +127,7 @@ void ContainerLinks::send(ContainerId id, const ipc::ToContainer& message, const
   auto it = links_.find(id);
   if (it == links_.end()) return;
   if (auto sent = it->second->channel.send(ipc::encode(message), fds); !sent)
-    loop_.post([this, id, text = sent.error().message()] { lost(id, text); });
+    loop_.post([this, id, text = sent.error().message()] { cut_off(id, text); });
 }
 
 void ContainerLinks::lost(ContainerId id, const std::string& reason) {
@@ -131,26 +136,54 @@ void ContainerLinks::lost(ContainerId id, const std::string& reason) {
   emit_(node::ContainerGone{id, reason});
 }
 
+void ContainerLinks::cut_off(ContainerId id, const std::string& reason) {
+  if (links_.erase(id) == 0) return;
+  statuses_.erase(id);
+  host_.stop(name_(id), [this, id, reason](Status) { emit_(node::ContainerGone{id, reason}); });
+}
+
+void ContainerLinks::renew_grants() {
+  for (const auto& [id, link] : std::map(links_))
+    if (link->welcome) renew_grants(id);
+}
+
+void ContainerLinks::renew_grants(ContainerId id) {
+  auto it = links_.find(id);
+  if (it == links_.end() || it->second->renewing) return;
+  std::shared_ptr<Link> link = it->second;
+  auto spec = make_spec_(link->record);
+  if (!spec || link->grants == spec->network) return;
+  link->renewing = true;
+  host_.set_network(name_(id), spec->network, [this, id, link, grants = spec->network](Status set) {
+    link->renewing = false;
+    if (!set) return log_warning({.publisher = link->record.publisher.value()}, "network grants: {}", set.error().message());
+    link->grants = grants;
+    renew_grants(id);  // they may have changed again meanwhile
+  });
+}
+
+// A few messages at a time: one that never stops talking is not to keep the others waiting.
 void ContainerLinks::receive(ContainerId id) {
-  for (int i = 0; i < kMostMessagesARound; ++i) {
+  for (int n = 0; n < kMostMessagesARound; ++n) {
     auto it = links_.find(id);
     if (it == links_.end()) return;
     std::shared_ptr<Link> link = it->second;
     sys::Datagram datagram;
     auto got = link->channel.receive(datagram, ipc::kMaxMessageBytes);
-    if (!got) return lost(id, got.error().message());
+    if (!got) return cut_off(id, got.error().message());
     if (*got == sys::Channel::Received::kClosed) return lost(id, "it ended");
     if (*got == sys::Channel::Received::kNothing) return;
     auto message = ipc::decode<ipc::FromContainer>(datagram.bytes);
-    if (!message) return lost(id, message.error().message());
+    if (!message) return cut_off(id, message.error().message());
     if (auto* welcome = std::get_if<ipc::Welcome>(&*message)) {
-      if (welcome->protocol != ipc::kContainerProtocol) return lost(id, "it speaks another protocol version");
+      if (welcome->protocol != ipc::kContainerProtocol) return cut_off(id, "it speaks another protocol version");
       link->welcome = true;
       link->on_deadline.reset();
       emit_(node::ContainerUp{id, *welcome});
+      renew_grants(id);
       continue;
     }
-    if (!link->welcome) return lost(id, "it spoke before its welcome");
+    if (!link->welcome) return cut_off(id, "it spoke before its welcome");
     if (auto* status = std::get_if<ipc::ContainerStatus>(&*message)) statuses_[id] = *status;
     emit_(node::ContainerSaid{id, std::move(*message)});
   }

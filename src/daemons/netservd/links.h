@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,8 @@ class ContainerLinks {
   void stop(const node::ContainerRecord& container);
   void send(ContainerId container, const ipc::ToContainer& message, const std::vector<int>& fds);
   void ask_status();
+  // Running containers get the network grants that make_spec gives now, where they differ.
+  void renew_grants();
   const std::map<ContainerId, ipc::ContainerStatus>& statuses() const { return statuses_; }
   pid_t pid_of(ContainerId container) const;
 
@@ -65,10 +68,16 @@ class ContainerLinks {
     sys::EventHandle on_readable, on_deadline;
     bool welcome = false;
     pid_t pid = 0;
+    node::ContainerRecord record;
+    std::optional<lxc::NetworkGrants> grants;  // in force; absent: adopted, not known
+    bool renewing = false;
   };
-  bool connect(ContainerId id);
+  bool connect(const node::ContainerRecord& container);
   void receive(ContainerId id);
+  void renew_grants(ContainerId id);
   void lost(ContainerId id, const std::string& reason);
+  // It does not keep to the protocol: it is ended, so that a new one is started and not this one adopted again.
+  void cut_off(ContainerId id, const std::string& reason);
 
   sys::EventLoop& loop_;
   lxc::ContainerHost& host_;

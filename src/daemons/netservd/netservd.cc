@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "daemons/netservd/container_memory.h"
 #include "daemons/netservd/settings.h"
 #include "sys/clock.h"
 
@@ -23,6 +24,10 @@ Status make_folder(const std::string& path, mode_t mode) {
 }
 
 node::Now now() { return {sys::now(), sys::wall_now()}; }
+
+bool is_progress(node::Happened::What what) {
+  return what == node::Happened::What::kFetching || what == node::Happened::What::kCompiling;
+}
 
 LogLevel level_of(const node::Happened& h) {
   using W = node::Happened::What;
@@ -99,7 +104,10 @@ Status Netservd::listen() {
                                          }));
   NETSERV_ASSIGN(admin_, AdminServer::listen(loop_, config_.admin_socket(), config_.admin.mode,
                                              {[this] { return facts(); },
-                                              [this](ContainerId id) { return containers_->pid_of(id); },
+                                              [this](ContainerId id) {
+                                                pid_t pid = containers_->pid_of(id);
+                                                return Place{container_address(config_, id).to_string(), pid, memory_in_use(pid)};
+                                              },
                                               [this] { return new_id(); },
                                               [this](node::Event event) { emit(std::move(event)); }}));
   return {};
@@ -152,7 +160,7 @@ void Netservd::on_happened(const node::Happened& h) {
   if (log_enabled(level_of(h)))
     log_line(level_of(h), {.publisher = h.key.publisher.value(), .module = h.key.module.value()}, text);
   nlohmann::json event = event_json(h, sys::wall_now());
-  if (!h.notification.empty() && event_kind(h) != "state" && h.what != node::Happened::What::kRefused) {
+  if (!h.notification.empty() && event_kind(h) != "state" && !is_progress(h.what) && h.what != node::Happened::What::kRefused) {
     event["node"] = config_.node.address.to_string();
     notifier_->post(h.notification, event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
@@ -189,10 +197,16 @@ void Netservd::reload() {
   if (!publishers) return log_error({.name = config_path_}, "kept the old configuration: {}", publishers.error().message());
   for (const std::string& section : ignored)
     log_warning({.name = config_path_}, "[{}] has changed: that needs a restart", section);
+  for (const config::Publisher& p : next.publishers) {
+    const config::Publisher* old = find_publisher(config_, PublisherId(p.name));
+    if (old && (old->memory_mb != p.memory_mb || old->cpu_percent != p.cpu_percent || old->processes != p.processes))
+      log_warning({.publisher = p.name}, "memory_mb, cpu_percent and processes have changed: its container has them when it next starts");
+  }
   config_ = std::move(next);
   set_log_level(config_.log_level);
   desk_->set_policies(std::move(*publishers), own_addresses(config_));
   emit(node::Reloaded{node_settings(config_)});
+  containers_->renew_grants();
 }
 
 }  // namespace netserv::daemon

@@ -47,11 +47,13 @@ void Notifier::send(const std::string& url) {
   if (process)
     target.process = std::move(*process);
   else
-    loop_.post([this, url] { done(url, false); });
+    target.wait = loop_.after(Duration::zero(), [this, url] { done(url, false); });
 }
 
 void Notifier::done(const std::string& url, bool ok) {
-  std::shared_ptr<Target> target = targets_[url];
+  auto it = targets_.find(url);
+  if (it == targets_.end()) return;
+  std::shared_ptr<Target> target = it->second;
   loop_.post([old = std::shared_ptr<HelperProcess>(std::move(target->process))] {});
   bool over = ok || ++target->tries >= kMostTries;
   if (over) {

@@ -71,7 +71,7 @@ json modules_json(const Facts& f, const std::function<bool(const node::ModuleKey
            {"traps", m.traps},
            {"restarts", m.restarts}};
     if (m.state == ModuleState::kInstalling)
-      j["stage"] = m.work == node::Module::Work::kFetching ? "fetching" : m.work == node::Module::Work::kCompiling ? "compiling" : "waiting";
+      j["progress"] = m.work == node::Module::Work::kFetching ? "fetching" : m.work == node::Module::Work::kCompiling ? "compiling" : "waiting";
     if (m.record.failure) {
       j["reason"] = m.record.failure->subject + ": " + m.record.failure->text;
       j["code"] = m.record.failure->code;
@@ -93,7 +93,7 @@ json modules_json(const Facts& f, const std::function<bool(const node::ModuleKey
   return json{{"modules", list}};
 }
 
-json containers_json(const Facts& f, const std::function<pid_t(ContainerId)>& pid) {
+json containers_json(const Facts& f, const std::function<Place(ContainerId)>& place) {
   static constexpr const char* kPhases[] = {"down", "starting", "up", "stopping"};
   json list = json::array();
   for (const auto& [id, c] : f.state.containers) {
@@ -109,7 +109,10 @@ json containers_json(const Facts& f, const std::function<pid_t(ContainerId)>& pi
            {"filters", c.filters_in_force.size()},
            {"bypassed", counter(f, id, "bypass")},
            {"lost", counter(f, id, "lost")}};
-    if (pid_t p = pid(id)) j["pid"] = p;
+    const Place at = place(id);
+    j["address"] = at.address;
+    if (at.pid != 0) j["pid"] = at.pid;
+    if (at.memory_bytes) j["memory_bytes"] = *at.memory_bytes;
     list.push_back(std::move(j));
   }
   return json{{"containers", list}};
@@ -121,6 +124,8 @@ std::string event_kind(const Happened& h) {
     case W::kAccepted: return "accepted";
     case W::kRefreshed: return "refreshed";
     case W::kRefused: return "refused";
+    case W::kFetching: return "fetching";
+    case W::kCompiling: return "compiling";
     case W::kStateChanged:
       if (h.to == ModuleState::kActive) return "active";
       return h.to == ModuleState::kInstalled ? "installed" : "state";

@@ -29,7 +29,13 @@ std::string rfc3339(WallTime time);
 nlohmann::json status_json(const Facts& facts);
 // Those that `pick` takes.
 nlohmann::json modules_json(const Facts& facts, const std::function<bool(const node::ModuleKey&)>& pick);
-nlohmann::json containers_json(const Facts& facts, const std::function<pid_t(ContainerId)>& pid);
+// Where a container is on this machine.
+struct Place {
+  std::string address;
+  pid_t pid = 0;
+  std::optional<std::uint64_t> memory_bytes;  // charged to its cgroup
+};
+nlohmann::json containers_json(const Facts& facts, const std::function<Place(ContainerId)>& place);
 nlohmann::json event_json(const node::Happened& happened, WallTime when);
 // The event's kind in the words of docs/admin-socket.md; empty: not shown.
 std::string event_kind(const node::Happened& happened);

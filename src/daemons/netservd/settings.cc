@@ -14,10 +14,15 @@ std::uint32_t node_number(const config::Config& config) {
   return hash & 0xffffff;
 }
 
-// Address number `n` of a pool, the first one (the network's own) left out; wraps within 16 bits of room.
+// How many containers can have addresses at a time: those of the smaller pool, without its first and last.
+std::uint32_t container_addresses(const config::Config::Containers& c) {
+  auto room = [](const Prefix& pool) { return std::min(16u, pool.address().bits() - pool.length()); };
+  return (1u << std::min(room(c.pool4), c.pool6 ? room(*c.pool6) : 16u)) - 2;
+}
+
+// Address number `n` of a pool, the first one (the network's own) left out.
 IpAddress nth(const Prefix& pool, std::uint32_t n) {
-  unsigned room = std::min(16u, pool.address().bits() - pool.length());
-  std::uint32_t offset = 1 + n % ((1u << room) - 2);
+  std::uint32_t offset = 1 + n;
   Bytes bytes(pool.address().bytes().begin(), pool.address().bytes().end());
   std::size_t last = bytes.size() - 1;
   bytes[last] |= static_cast<std::byte>(offset & 0xff);
@@ -48,6 +53,7 @@ node::Settings node_settings(const config::Config& config) {
   s.blocks = node_blocks();
   s.parallel_installs = config.helpers.parallel;
   s.container_idle = std::chrono::seconds(config.containers.idle_seconds);
+  s.container_addresses = container_addresses(config.containers);
   for (const config::Publisher& p : config.publishers) {
     node::Grant& g = s.publishers[PublisherId(p.name)];
     g.priority = p.priority;
@@ -105,6 +111,10 @@ std::string container_run_folder(const config::Config& config, ContainerId id) {
   return fmt::format("{}/containers/{}", config.node.run_folder, id.value());
 }
 
+IpAddress container_address(const config::Config& config, ContainerId id) {
+  return nth(config.containers.pool4, id.value() % container_addresses(config.containers));
+}
+
 lxc::LaunchSpec launch_spec(const config::Config& config, const node::ContainerRecord& container,
                             const std::string& module_folder, const std::string& program) {
   lxc::LaunchSpec spec;
@@ -114,8 +124,9 @@ lxc::LaunchSpec launch_spec(const config::Config& config, const node::ContainerR
   spec.program = program;
   spec.id_base = config.containers.id_base + container.id.value();
   spec.host_interface = fmt::format("ns{:06x}{:x}", node_number(config), container.id.value() & 0xfffffff);
-  spec.address4 = nth(config.containers.pool4, container.id.value());
-  if (config.containers.pool6) spec.address6 = nth(*config.containers.pool6, container.id.value());
+  spec.address4 = container_address(config, container.id);
+  if (config.containers.pool6)
+    spec.address6 = nth(*config.containers.pool6, container.id.value() % container_addresses(config.containers));
   spec.spin_us = config.containers.spin_us;
   if (const config::Publisher* p = find_publisher(config, container.publisher)) {
     for (const Prefix& destination : p->egress) spec.network.egress.push_back({destination, std::nullopt, std::nullopt});

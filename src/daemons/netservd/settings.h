@@ -27,6 +27,7 @@ const config::Publisher* find_publisher(const config::Config& config, const Publ
 
 std::string container_name(const config::Config& config, ContainerId id);
 std::string container_run_folder(const config::Config& config, ContainerId id);
+IpAddress container_address(const config::Config& config, ContainerId id);  // its IPv4 one
 lxc::LaunchSpec launch_spec(const config::Config& config, const node::ContainerRecord& container,
                             const std::string& module_folder, const std::string& program);
 

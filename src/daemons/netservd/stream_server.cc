@@ -1,8 +1,13 @@
 #include "daemons/netservd/stream_server.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+
+#include "base/log.h"
 
 namespace netserv::daemon {
 namespace {
@@ -11,22 +16,44 @@ constexpr std::size_t kMostUnread = 4u << 20;
 constexpr Duration kLinger = std::chrono::seconds(1);
 }  // namespace
 
-StreamServer::StreamServer(sys::EventLoop& loop, sys::UniqueFd listener, Handler handler)
-    : loop_(loop), listener_(std::move(listener)), handler_(std::move(handler)) {
+bool may_connect(const SocketFile& file, uid_t user, const std::vector<gid_t>& groups) {
+  if (user == 0 || user == file.server || (file.mode & S_IWOTH) != 0) return true;
+  return (file.mode & S_IWGRP) != 0 && std::find(groups.begin(), groups.end(), file.group) != groups.end();
+}
+
+StreamServer::StreamServer(sys::EventLoop& loop, sys::UniqueFd listener, SocketFile file, Handler handler)
+    : loop_(loop), listener_(std::move(listener)), file_(file), handler_(std::move(handler)) {
   on_accept_ = loop_.on_io(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_all(); });
 }
 
 Result<std::unique_ptr<StreamServer>> StreamServer::listen(sys::EventLoop& loop, const std::string& path, unsigned mode,
                                                            Handler handler) {
   NETSERV_ASSIGN(sys::UniqueFd listener, sys::listen_stream(path, mode));
-  return std::unique_ptr<StreamServer>(new StreamServer(loop, std::move(listener), std::move(handler)));
+  struct stat s {};
+  if (::stat(path.c_str(), &s) != 0) return fail_errno(path, "stat", errno);
+  SocketFile file{mode, ::geteuid(), s.st_gid};
+  return std::unique_ptr<StreamServer>(new StreamServer(loop, std::move(listener), file, std::move(handler)));
+}
+
+bool StreamServer::admits(int fd) const {
+  auto who = sys::peer_credentials(fd);
+  if (!who) return false;
+  std::vector<gid_t> groups(64);
+  socklen_t length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) length = 0;
+  groups.resize(length / sizeof(gid_t));
+  groups.push_back(who->gid);
+  if (may_connect(file_, who->uid, groups)) return true;
+  log_warning({.name = "socket"}, "refused a connection of uid {}", who->uid);
+  return false;
 }
 
 void StreamServer::accept_all() {
   while (true) {
     auto fd = sys::accept_connection(listener_.get());
     if (!fd || !*fd) return;
-    if (clients_.size() >= kMostClients) continue;  // closed at once: the client sees end of file
+    // Closed at once: the client sees end of file.
+    if (clients_.size() >= kMostClients || !admits(fd->get())) continue;
     ClientId id = next_++;
     auto client = std::make_shared<Client>();
     client->fd = std::move(*fd);
