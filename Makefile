@@ -1,5 +1,6 @@
 # make demo | test | bench | fuzz | build | clean. Each installs the Debian packages that it needs, then does its work.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 20
 DEMO_TARGETS := netservd netserv-forwarder netserv-container netserv-launch netserv-compile netserv-fetch netserv-notify netserv modules
@@ -26,8 +27,8 @@ test:
 	@$(APT) build test
 	@$(CMAKE) -S . -B build/test
 	@cmake --build build/test -j$(JOBS)
-	@$(CMAKE) -S . -B build/sanitized -DNETSERV_SANITIZE=address,undefined -DNETSERV_UNIT_ONLY=ON
-	@cmake --build build/sanitized -j$(JOBS)
+	@$(CMAKE) -S . -B build/sanitized -DNETSERV_SANITIZE=address,undefined
+	@cmake --build build/sanitized -j$(JOBS) --target unit_tests
 	@tests/run.sh build/test build/sanitized
 
 bench:
