@@ -18,7 +18,7 @@ build:
 # The main job on this machine: a SIP client's keep-alives answered at the router. Needs root (namespaces).
 demo:
 	@$(APT) build demo
-	@$(CMAKE) -S . -B build/demo -DNETSERV_TESTS=OFF >build-demo.log 2>&1 || { cat build-demo.log; exit 1; }; rm -f build-demo.log
+	@$(CMAKE) -S . -B build/demo -DNETSERV_TESTS=OFF -DNETSERV_OPTIMISE="-O1" >build-demo.log 2>&1 || { cat build-demo.log; exit 1; }; rm -f build-demo.log
 	@cmake --build build/demo -j$(JOBS) --target $(DEMO_TARGETS) | tail -1
 	@lab/netserv-lab --build build/demo run keepalive
 
@@ -27,7 +27,7 @@ test:
 	@$(APT) build test
 	@$(CMAKE) -S . -B build/test
 	@cmake --build build/test -j$(JOBS)
-	@$(CMAKE) -S . -B build/sanitized -DNETSERV_SANITIZE=address,undefined
+	@$(CMAKE) -S . -B build/sanitized -DNETSERV_SANITIZE=address,undefined -DNETSERV_OPTIMISE="-O1 -g1"
 	@cmake --build build/sanitized -j$(JOBS) --target unit_tests
 	@tests/run.sh build/test build/sanitized
 

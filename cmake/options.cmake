@@ -15,9 +15,11 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
 endif()
-# -g1 keeps line numbers in traces while linking and caching stay cheap.
-set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
-set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g1")
+# -g1 keeps line numbers in traces while linking and caching stay cheap. Less optimisation where compiling costs more
+# than running: the demo, the unit tests under sanitizers.
+set(NETSERV_OPTIMISE "-O2 -g1" CACHE STRING "Optimisation and debug flags of host code")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "${NETSERV_OPTIMISE}")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "${NETSERV_OPTIMISE}")
 
 find_program(CCACHE ccache)
 if(CCACHE)
