@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "wire/ip/address.h"
 
 namespace netserv::config {
 

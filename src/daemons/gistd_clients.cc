@@ -1,4 +1,6 @@
 // Signalling applications at gistd's API socket.
+#include <fcntl.h>
+
 #include "base/log.h"
 #include "daemons/gistd_service.h"
 #include "sys/clock.h"
@@ -7,6 +9,8 @@ namespace netserv::daemons {
 namespace {
 
 constexpr std::size_t kMaxMessage = 65536;
+// One that does not read would else make gistd keep its messages without end.
+constexpr std::size_t kMaxWaiting = 8 << 20;
 constexpr std::size_t kMaxClients = 256;
 constexpr std::size_t kMaxSessions = 65536;
 constexpr std::size_t kMaxTickets = 8192;
@@ -20,6 +24,8 @@ void GistdService::accept_client() {
   if (!fd || !*fd || clients_.size() >= kMaxClients) return;
   const std::uint64_t id = ++last_client_;
   Client& client = clients_[id];
+  // A second descriptor, since the loop watches each once: reading stops for nobody's writing.
+  client.out = sys::UniqueFd(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 0));
   client.channel = sys::Channel(*std::move(fd));
   client.readable = loop_.on_io(client.channel.fd(), EPOLLIN, [this, id](std::uint32_t) { on_client(id); });
 }
@@ -56,9 +62,26 @@ void GistdService::drop_client(std::uint64_t id, std::string_view why) {
 void GistdService::tell(std::uint64_t id, const gist::ApiMessage& message) {
   const auto it = clients_.find(id);
   if (it == clients_.end()) return;
-  // One that does not read would else make gistd keep its messages without end.
-  if (const Status sent = it->second.channel.send(gist::encode_api_message(message)); !sent)
-    loop_.post([this, id, why = sent.error().message()] { drop_client(id, why); });
+  Client& client = it->second;
+  Bytes bytes = gist::encode_api_message(message);
+  if (client.waiting.empty() && client.channel.send(bytes)) return;
+  client.waiting_bytes += bytes.size();
+  client.waiting.push_back(std::move(bytes));
+  if (client.waiting_bytes > kMaxWaiting)
+    return loop_.post([this, id] { drop_client(id, "does not read"); });
+  if (!client.writable)
+    client.writable = loop_.on_io(client.out.get(), EPOLLOUT, [this, id](std::uint32_t) { tell_waiting(id); });
+}
+
+void GistdService::tell_waiting(std::uint64_t id) {
+  const auto it = clients_.find(id);
+  if (it == clients_.end()) return;
+  Client& client = it->second;
+  while (!client.waiting.empty() && client.channel.send(client.waiting.front())) {
+    client.waiting_bytes -= client.waiting.front().size();
+    client.waiting.pop_front();
+  }
+  if (client.waiting.empty()) client.writable.reset();
 }
 
 Status GistdService::attach(std::uint64_t id, const gist::Attach& request) {

@@ -2,6 +2,7 @@
 // event loop. Nothing here needs a capability or a file.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -51,7 +52,10 @@ class GistdService final : private transport::AssociationEvents {
  private:
   struct Client {
     sys::Channel channel;
-    sys::EventHandle readable;
+    sys::UniqueFd out;  // the same socket, watched for room
+    sys::EventHandle readable, writable;
+    std::deque<Bytes> waiting;  // what the application has not made room for yet
+    std::size_t waiting_bytes = 0;
     std::optional<gist::NslpId> nslp;  // once attached
   };
 
@@ -70,6 +74,7 @@ class GistdService final : private transport::AssociationEvents {
   void on_client(std::uint64_t id);
   void drop_client(std::uint64_t id, std::string_view why);
   void tell(std::uint64_t id, const gist::ApiMessage& message);
+  void tell_waiting(std::uint64_t id);
   Status handle(std::uint64_t id, gist::ApiMessage message);
   Status attach(std::uint64_t id, const gist::Attach& request);
   void deliver(const gist::RecvMessage& message);
