@@ -22,7 +22,9 @@ constexpr std::array<std::string_view, 9> kNoPrograms = {"execve", "execveat", "
 Status confine_web_client(sandbox::Identity identity, const std::string& ca_file, const Limits& limits) {
   sandbox::ResourceLimits resources;
   resources.cpu = std::chrono::ceil<std::chrono::seconds>(limits.deadline);
+#if !defined(__SANITIZE_ADDRESS__)  // whose shadow alone is terabytes
   resources.address_space = 1u << 30;
+#endif
   resources.file_size = limits.file_bytes;
   resources.open_files = 64;
   NETSERV_TRY(sandbox::apply_limits(resources));
