@@ -38,6 +38,7 @@ class NetMonitor {
 
   void on_packet(Packet& p) {
     packets_++;
+    lost_ += p.lost();
     const uint8_t* d = p.data();
     // An address counts even where the rest of the packet is odd: this is what the wire showed.
     if (p.size() >= 20 && d[0] >> 4 == 4) {
@@ -59,6 +60,8 @@ class NetMonitor {
   void on_timer(uint32_t) {
     netserv::guest::count("packets", packets_ - counted_packets_);
     netserv::guest::count("overflow", overflow_ - counted_overflow_);
+    if (lost_ != counted_lost_) netserv::guest::count("lost", lost_ - counted_lost_);
+    counted_lost_ = lost_;
     counted_packets_ = packets_;
     counted_overflow_ = overflow_;
     if (visualizer_.family != 0) report();
@@ -95,7 +98,7 @@ class NetMonitor {
   }
 
   void report() {
-    ReportWriter writer(ReportHeader{report_++, packets_, overflow_}, [this](Text datagram) {
+    ReportWriter writer(ReportHeader{report_++, packets_, overflow_, lost_}, [this](Text datagram) {
       bool sent = socket_.send(visualizer_, datagram) >= 0;
       netserv::guest::count(sent ? Text("datagrams") : Text("send_errors"), 1);
       return sent;
@@ -123,7 +126,8 @@ class NetMonitor {
   Table<Ipv4Key, 12> ipv4_;
   Table<Ipv6Key, 10> ipv6_;
   uint64_t packets_ = 0, overflow_ = 0;
-  uint64_t counted_packets_ = 0, counted_overflow_ = 0;
+  uint64_t lost_ = 0;  // as an observer: copies that did not come
+  uint64_t counted_packets_ = 0, counted_overflow_ = 0, counted_lost_ = 0;
   uint64_t report_ = 0;
   netserv_address visualizer_{};  // family 0: none
   netserv::guest::UdpSocket socket_;

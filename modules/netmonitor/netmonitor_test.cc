@@ -89,6 +89,15 @@ TEST_F(NetMonitor, AsksForAReportEveryHalfSecond) {
   EXPECT_EQ(blocks().timers.at(0).repeat_ns, 500'000'000u);
 }
 
+TEST_F(NetMonitor, TellsOfCopiesThatItDidNotGet) {
+  netserv_packet& p = place_packet(0, ipv4(1, 2, 3));
+  p.lost = 7;
+  netserv_process(1);
+  report();
+  ASSERT_EQ(blocks().sent.size(), 1u);
+  EXPECT_EQ(json::parse(blocks().sent[0].data)["lost"], 7);
+}
+
 TEST_F(NetMonitor, CountsBySourceDestinationAndTtl) {
   see(ipv4(0xc0000201, 0xc6336407, 63), 3);
   see(ipv4(0xc0000201, 0xc6336407, 62), 2);

@@ -1,11 +1,12 @@
 // The datagrams that NetMonitor sends: JSON objects of at most kDatagramMax bytes, as many as a report needs.
 //
-//   {"netmonitor":1,"report":7,"part":0,"last":true,"packets":1200,"overflow":0,"counts":[
+//   {"netmonitor":1,"report":7,"part":0,"last":true,"packets":1200,"overflow":0,"lost":0,"counts":[
 //     ["192.0.2.1","198.51.100.7",63,400],["2001:db8::1","2001:db8::2",64,800]]}
 //
 // report     numbers the half-seconds since the module started; part the datagrams of one, from 0;
 //            last is true in the last one
 // packets    all packets seen since the module started; overflow those of them not in the table
+// lost       copies that an observer did not get, for want of room; 0 in the path
 // counts     [source, destination, TTL, packets of that kind]: the rows that grew since the last report. The
 //            number counts from the row's first packet, so a lost datagram loses nothing; a row forgotten
 //            after a minute's silence starts from 0 again.
@@ -25,6 +26,7 @@ struct ReportHeader {
   uint64_t report;
   uint64_t packets;
   uint64_t overflow;
+  uint64_t lost;
 };
 
 // Calls bool send(Text) with each full datagram; once it returned false the rest of the report is given up.
@@ -57,7 +59,7 @@ class ReportWriter {
     writer_.add(",\"last\":");
     last_at_ = writer_.size();
     writer_.add("false,\"packets\":").number(header_.packets).add(",\"overflow\":").number(header_.overflow);
-    writer_.add(",\"counts\":[");
+    writer_.add(",\"lost\":").number(header_.lost).add(",\"counts\":[");
     first_ = true;
   }
   bool add_row(uint8_t family, const uint8_t* source, const uint8_t* destination, uint32_t ttl, uint64_t count) {

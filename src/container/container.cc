@@ -73,6 +73,7 @@ std::size_t Container::drain_ring() {
     view.ingress = d.ingress;
     view.vlan = d.vlan;
     view.flags = d.flags;
+    view.lost = d.lost;
     jobs_[i].modules = d.modules;
   }
   dispatcher_.process(std::span(jobs_).first(n));

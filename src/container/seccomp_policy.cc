@@ -62,7 +62,7 @@ void allow_sockets(Filter& f) {
     f.allow(SCMP_SYS(socket), {equal(0, family), masked(1, kType, SOCK_DGRAM), masked(2, ~0ull, 0)});
   for (int call : {SCMP_SYS(bind), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
                    SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(getsockname),
-                   SCMP_SYS(poll), SCMP_SYS(ppoll)})
+                   SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait)})
     f.allow(call);
 }
 

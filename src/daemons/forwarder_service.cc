@@ -205,6 +205,7 @@ void ForwarderService::handle(const ipc::GetForwarderStats&) {
       c.counters["ring_late_completions"] = r.late_completions;
       c.counters["ring_bad_emits"] = r.bad_emits;
       c.counters["ring_wakeups"] = r.wakeups;
+      c.counters["ring_idle_wakeups"] = r.idle_wakeups;
     }
     stats.containers.push_back(std::move(c));
   }
@@ -233,6 +234,8 @@ void ForwarderService::take_copies() {
   plane_.take_copies([&](std::span<const forward::Packet> copies, std::uint32_t sampled_one_in) {
     core_.on_copies(copies, sampled_one_in, now);
   });
+  std::uint64_t lost = plane_.copies_lost();
+  if (lost != copies_lost_) core_.on_copies_lost(lost - std::exchange(copies_lost_, lost));
   settle();
 }
 

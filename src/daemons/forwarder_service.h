@@ -75,6 +75,7 @@ class ForwarderService final : private forward::ForwarderEvents {
   sys::Channel control_;
   sys::EventHandle listening_, controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_, addresses_timer_;
   bool settle_posted_ = false;
+  std::uint64_t copies_lost_ = 0;  // those that observers have been told of
 };
 
 }  // namespace netserv::daemons

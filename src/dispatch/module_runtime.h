@@ -31,6 +31,7 @@ struct PacketView {
   std::uint16_t ingress = 0;
   std::uint16_t vlan = 0xffff;
   std::uint32_t flags = 0;
+  std::uint32_t lost = 0;  // copies that the module did not get before this one
 
   Verdict verdict = Verdict::kPass;
   bool changed = false;

@@ -24,6 +24,7 @@ struct PortMeta {
   std::uint16_t ingress = 0;
   std::uint16_t vlan = NETSERV_NO_VLAN;
   std::uint32_t flags = 0;  // NETSERV_FLAG_*
+  std::uint32_t lost = 0;   // copies: how many before this one that the module did not get
 };
 
 struct PortAnswer {
@@ -57,6 +58,8 @@ class ContainerPort {
   virtual std::uint64_t heartbeat() const = 0;
   // Empty while the ring makes sense.
   virtual std::string_view corrupt_reason() const = 0;
+  // Things the container has done that make no sense, or wake this side for nothing; only grows.
+  virtual std::uint64_t nonsense() const { return 0; }
   // Wakes the container, asleep or not.
   virtual void kick() = 0;
 };

@@ -51,6 +51,7 @@ std::string_view to_string(ContainerCounter counter) {
     case ContainerCounter::kRefusedUnchanged: return "refused_unchanged";
     case ContainerCounter::kRefusedRoom: return "refused_room";
     case ContainerCounter::kRefusedSignalling: return "refused_signalling";
+    case ContainerCounter::kRefusedTtl: return "refused_ttl";
     case ContainerCounter::kRefusedDisabled: return "refused_disabled";
     case ContainerCounter::kEmitted: return "emitted";
     case ContainerCounter::kCopies: return "copies";

@@ -58,6 +58,7 @@ enum class ContainerCounter : std::uint8_t {
   kRefusedUnchanged,   // refused_unchanged: reply that was not flagged as changed
   kRefusedRoom,        // refused_room: longer than the plane's buffer
   kRefusedSignalling,  // refused_signalling: UDP port 270 is the node's
+  kRefusedTtl,         // refused_ttl: changed packet with a higher TTL than it came with
   kRefusedDisabled,    // refused_disabled: emitted while draining, or while the container is disabled
   kEmitted,            // emitted
   kCopies,             // copies: given to observers

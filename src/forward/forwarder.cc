@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kBatch = 64;
 
 PortMeta meta_of(const Packet& p, std::uint64_t modules, std::uint32_t flags) {
-  return {p.original_length, p.received_ns, modules, p.ingress, p.vlan, flags};
+  return {p.original_length, p.received_ns, modules, p.ingress, p.vlan, flags, 0};
 }
 
 }  // namespace
@@ -98,7 +98,7 @@ void Forwarder::on_copies(std::span<const Packet> copies, std::uint32_t sampled_
   for (const Packet& copy : copies) {
     // A copy may be cut: its lengths hold for the packet it was.
     auto headers = parse_cut_packet(copy.bytes(), copy.original_length);
-    if (!headers || draining_ || is_signalling(*headers) || reserved_.contains(headers->destination)) continue;
+    if (!headers || headers->fragment || draining_ || is_signalling(*headers) || reserved_.contains(headers->destination)) continue;
     table_.match(*headers, [&](const FilterTable::Target& target) {
       Lane& lane = *lanes_[target.lane];
       if (target.observer && lane.config.enabled) copy_to_observer(copy, lane, target, sampled_one_in, now);
@@ -117,10 +117,27 @@ void Forwarder::copy_to_observer(const Packet& packet, Lane& lane, const FilterT
   std::uint32_t flags = NETSERV_FLAG_COPY | (bytes.size() < packet.original_length ? NETSERV_FLAG_TRUNCATED : 0);
   bool usable = lane.port && !lane.cut_off && !lane.stalled;
   auto meta = meta_of(packet, std::uint64_t{1} << target.slot.value(), flags);
-  if (!usable || !lane.stage(bytes, meta, kCopyFlight, now))
+  meta.lost = lane.copies_lost[target.slot.value()];
+  if (!usable || !lane.stage(bytes, meta, kCopyFlight + target.slot.value(), now)) {
+    ++lane.copies_lost[target.slot.value()];
     return lane.counters.add(ContainerCounter::kCopiesLost);
+  }
+  lane.copies_lost[target.slot.value()] = 0;
   ++lane.copies_out;
   lane.counters.add(ContainerCounter::kCopies);
+}
+
+void Forwarder::on_copies_lost(std::uint64_t lost) {
+  for (auto& lane : lanes_) {
+    if (!lane) continue;
+    std::uint64_t told = 0;  // modules, by slot
+    for (const ipc::ModuleFilter& f : table_.filters(lane->number)) {
+      std::uint64_t module = std::uint64_t{1} << f.slot.value();
+      if (!f.observer || (told & module) != 0) continue;
+      told |= module;
+      lane->copies_lost[f.slot.value()] += static_cast<std::uint32_t>(lost);
+    }
+  }
 }
 
 // To the next container that takes it, or out.
@@ -168,7 +185,7 @@ void Forwarder::no_verdict(std::uint32_t number, NodeCounter reason, TimePoint n
 
 void Forwarder::answer(Lane& lane, const PortAnswer& a, TimePoint now) {
   std::uint32_t number = std::exchange(lane.flight_of_slot[a.slot], kNoFlight);
-  if (number == kCopyFlight) {
+  if (is_copy(number)) {
     --lane.copies_out;
     return;
   }
@@ -193,22 +210,22 @@ void Forwarder::answer(Lane& lane, const PortAnswer& a, TimePoint now) {
         lane.counters.add(ContainerCounter::kRefusedUnchanged);
       } else if (!lane.bucket.take(now)) {
         lane.counters.add(ContainerCounter::kRefusedRate);
-      } else if (take_change(lane, flight, a)) {
+      } else if (take_change(lane, flight, a, Way::kBack)) {
         return end(number, Fate::kReply, NodeCounter::kProcessedReplied);
       }
       return advance(number, now);
     default:
       lane.counters.add(ContainerCounter::kAnsweredPass);
-      if (a.changed && take_change(lane, flight, a)) flight.changed = true;
+      if (a.changed && take_change(lane, flight, a, Way::kOnward)) flight.changed = true;
       return advance(number, now);
   }
 }
 
 // Copies first, then looks; the packet's own buffer is written only if the change is allowed.
-bool Forwarder::take_change(Lane& lane, Flight& flight, const PortAnswer& a) {
+bool Forwarder::take_change(Lane& lane, Flight& flight, const PortAnswer& a, Way way) {
   std::span<std::byte> copy(scratch_.data(), a.length);
   lane.port->copy_out(a.slot, copy);
-  Refusal refusal = check_changed(copy, flight.headers, lane.config.authorised, reserved_);
+  Refusal refusal = check_changed(copy, flight.headers, lane.config.authorised, reserved_, way);
   if (refusal != Refusal::kNone) {
     count_refusal(lane, refusal);
     return false;
@@ -230,12 +247,16 @@ void Forwarder::count_refusal(Lane& lane, Refusal refusal) {
     case Refusal::kSource: return lane.counters.add(ContainerCounter::kRefusedSource);
     case Refusal::kDestination: return lane.counters.add(ContainerCounter::kRefusedDestination);
     case Refusal::kSignalling: return lane.counters.add(ContainerCounter::kRefusedSignalling);
+    case Refusal::kTtl: return lane.counters.add(ContainerCounter::kRefusedTtl);
   }
 }
 
 void Forwarder::send_emitted(Lane& lane, ByteSpan packet, TimePoint now) {
   if (!lane.config.enabled || draining_) return lane.counters.add(ContainerCounter::kRefusedDisabled);
-  if (!lane.bucket.take(now)) return lane.counters.add(ContainerCounter::kRefusedRate);
+  if (!lane.bucket.take(now)) {
+    lose_patience(lane, 1, now);
+    return lane.counters.add(ContainerCounter::kRefusedRate);
+  }
   std::span<std::byte> copy(scratch_.data(), packet.size());
   std::ranges::copy(packet, copy.begin());
   Refusal refusal = check_emitted(copy, lane.config.authorised, reserved_);
@@ -259,13 +280,20 @@ std::size_t Forwarder::poll_lane(Lane& lane, TimePoint now) {
   }
   if (total > 0) lane.progress = now;
   // Taken even if it is not to be sent: left there, it would keep us awake.
-  for (unsigned i = 0; i < kPortSlots; ++i, ++total) {
+  for (unsigned i = 0; i < kPortSlots && !lane.too_much_nonsense; ++i, ++total) {
     auto emitted = lane.port->take_emitted();
     if (!emitted) break;
     send_emitted(lane, emitted->packet, now);
   }
-  if (!lane.port->corrupt_reason().empty()) cut_off(lane, now);
+  std::uint64_t nonsense = lane.port->nonsense();
+  lose_patience(lane, nonsense - std::exchange(lane.nonsense_seen, nonsense), now);
+  if (lane.too_much_nonsense || !lane.port->corrupt_reason().empty()) cut_off(lane, now);
   return total;
+}
+
+// The work of refusing is work too: a container that causes too much of it is cut off.
+void Forwarder::lose_patience(Lane& lane, std::uint64_t nonsense, TimePoint now) {
+  for (; nonsense > 0 && !lane.too_much_nonsense; --nonsense) lane.too_much_nonsense = !lane.patience.take(now);
 }
 
 std::size_t Forwarder::poll(TimePoint now) {

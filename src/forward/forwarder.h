@@ -71,6 +71,8 @@ class Forwarder {
   void on_packets(std::span<const Packet> packets, TimePoint now);
   // Copies for observers of packets that the plane forwards itself; it has taken one in `sampled_one_in` already.
   void on_copies(std::span<const Packet> copies, std::uint32_t sampled_one_in, TimePoint now);
+  // The plane lost copies before it knew whose: every observer is told.
+  void on_copies_lost(std::uint64_t lost);
   // Looks for answers and emitted packets of all containers. Returns how many there were.
   std::size_t poll(TimePoint now);
   // Gives up what stalled containers hold, and takes back those that have recovered.
@@ -101,12 +103,13 @@ class Forwarder {
                         std::uint32_t sampled_one_in, TimePoint now);
   void advance(std::uint32_t flight, TimePoint now);
   void answer(Lane& lane, const PortAnswer& answer, TimePoint now);
-  bool take_change(Lane& lane, Flight& flight, const PortAnswer& answer);
+  bool take_change(Lane& lane, Flight& flight, const PortAnswer& answer, Way way);
   void no_verdict(std::uint32_t flight, NodeCounter reason, TimePoint now);
   void give_up(Lane& lane, TimePoint now);
   void cut_off(Lane& lane, TimePoint now);
   std::size_t poll_lane(Lane& lane, TimePoint now);
   void send_emitted(Lane& lane, ByteSpan packet, TimePoint now);
+  void lose_patience(Lane& lane, std::uint64_t nonsense, TimePoint now);
   void count_refusal(Lane& lane, Refusal refusal);
   void end(std::uint32_t flight, Fate fate, NodeCounter reason);
   void pass(std::uint32_t flight);

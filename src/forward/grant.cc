@@ -29,7 +29,7 @@ bool is_signalling(const PacketHeaders& p) {
 }
 
 Refusal check_changed(std::span<std::byte>& packet, const PacketHeaders& original,
-                      const std::vector<Prefix>& authorised, const ReservedAddresses& reserved) {
+                      const std::vector<Prefix>& authorised, const ReservedAddresses& reserved, Way way) {
   auto now = parse_packet(packet);
   if (!now || now->fragment || now->ttl == 0 || now->source.is_v4() != original.source.is_v4())
     return Refusal::kUnparsable;
@@ -38,6 +38,7 @@ Refusal check_changed(std::span<std::byte>& packet, const PacketHeaders& origina
       !(may_use(now->destination, authorised, reserved) && is_remote_host(now->destination)))
     return Refusal::kDestination;
   if (is_signalling(*now)) return Refusal::kSignalling;
+  if (way == Way::kOnward && now->ttl > original.ttl) return Refusal::kTtl;
   return finish_packet(packet, *now) ? Refusal::kNone : Refusal::kUnparsable;
 }
 

@@ -17,10 +17,10 @@ Bytes datagram(const char* from, const char* to, std::uint8_t ttl = 64, std::uin
   return w.take();
 }
 const ReservedAddresses kReserved({*Prefix::parse("10.0.2.1"), *Prefix::parse("10.0.2.248/29")});
-Refusal changed(Bytes bytes) {
+Refusal changed(Bytes bytes, Way way = Way::kOnward) {
   PacketHeaders original = *parse_packet(datagram("10.0.1.1", "10.0.2.2"));
   std::span<std::byte> span(bytes);
-  return check_changed(span, original, {*Prefix::parse("10.0.2.0/24")}, kReserved);
+  return check_changed(span, original, {*Prefix::parse("10.0.2.0/24")}, kReserved, way);
 }
 
 TEST(Grant, ChangedPacketsMayOnlySpeakForAuthorisedAddresses) {
@@ -30,6 +30,9 @@ TEST(Grant, ChangedPacketsMayOnlySpeakForAuthorisedAddresses) {
   EXPECT_EQ(changed(datagram("10.0.3.1", "10.0.1.1")), Refusal::kSource);
   EXPECT_EQ(changed(datagram("10.0.2.2", "10.0.3.1")), Refusal::kDestination);
   EXPECT_EQ(changed(datagram("10.0.1.1", "10.0.2.2", 0)), Refusal::kUnparsable);
+  EXPECT_EQ(changed(datagram("10.0.1.1", "10.0.2.2", 63)), Refusal::kNone);
+  EXPECT_EQ(changed(datagram("10.0.1.1", "10.0.2.2", 65)), Refusal::kTtl);
+  EXPECT_EQ(changed(datagram("10.0.2.2", "10.0.1.1", 65), Way::kBack), Refusal::kNone);
   EXPECT_EQ(changed(Bytes(10)), Refusal::kUnparsable);
   Bytes fragment = datagram("10.0.1.1", "10.0.2.2");
   fragment[6] = std::byte{0x20};

@@ -6,8 +6,15 @@
 namespace netserv::forward {
 
 inline constexpr std::uint32_t kNoFlight = 0xffffffff;
-inline constexpr std::uint32_t kCopyFlight = 0xfffffffe;  // an observer's copy: nothing waits for it
+// kCopyFlight + n: a copy for the observer in ModuleSlot n; nothing waits for it.
+inline constexpr std::uint32_t kCopyFlight = 0xffffff00;
+static_assert(kMaxModulesPerContainer < 0xff);
+inline bool is_copy(std::uint32_t flight) { return flight >= kCopyFlight && flight != kNoFlight; }
 inline constexpr std::uint32_t kGoneLane = 0xffffffff;
+
+// What a container may do in vain (senseless completions and emits, wake-ups for nothing, emits over its rate) before
+// it is cut off: a second's worth costs some ten milliseconds.
+inline constexpr std::uint32_t kNonsensePerSecond = 100'000;
 
 // Without initialisers: a chain of sixteen is on the stack for every packet.
 struct Forwarder::Hit {
@@ -50,10 +57,17 @@ struct Forwarder::Lane {
   TimePoint progress{};  // last answer, or when it first owed one
   std::array<std::uint32_t, kPortSlots> flight_of_slot;
   std::array<std::uint32_t, kMaxModulesPerContainer> sample_count{};
+  std::array<std::uint32_t, kMaxModulesPerContainer> copies_lost{};  // not told to the module yet
+  TokenBucket patience;  // for nonsense: one token each
+  std::uint64_t nonsense_seen = 0;
+  bool too_much_nonsense = false;
   TokenBucket bucket;
   ContainerCounters counters;
 
-  Lane() { flight_of_slot.fill(kNoFlight); }
+  Lane() {
+    flight_of_slot.fill(kNoFlight);
+    patience.set_rate(kNonsensePerSecond);
+  }
   bool owes() const { return in_flight + copies_out > 0; }
   std::optional<std::uint32_t> stage(ByteSpan bytes, const PortMeta& meta, std::uint32_t flight, TimePoint now) {
     auto slot = port->stage(bytes, meta);

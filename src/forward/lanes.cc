@@ -59,6 +59,8 @@ void Forwarder::attach(ContainerId id, std::unique_ptr<ContainerPort> port, Time
   lane->flight_of_slot.fill(kNoFlight);
   lane->cut_off = lane->stalled = lane->staged = false;
   lane->progress = now;
+  lane->nonsense_seen = 0;
+  lane->too_much_nonsense = false;
   flush();
 }
 
@@ -101,8 +103,9 @@ void Forwarder::give_up(Lane& lane, TimePoint now) {
     std::uint32_t number = std::exchange(lane.flight_of_slot[slot], kNoFlight);
     if (number == kNoFlight) continue;
     lane.port->abandon(slot);
-    if (number == kCopyFlight) {
+    if (is_copy(number)) {
       --lane.copies_out;
+      ++lane.copies_lost[number - kCopyFlight];
       lane.counters.add(ContainerCounter::kCopiesLost);
       continue;
     }
@@ -115,7 +118,8 @@ void Forwarder::give_up(Lane& lane, TimePoint now) {
 void Forwarder::cut_off(Lane& lane, TimePoint now) {
   lane.cut_off = true;
   give_up(lane, now);
-  events_.on_corrupted(lane.config.container, lane.port->corrupt_reason());
+  std::string_view why = lane.port->corrupt_reason();
+  events_.on_corrupted(lane.config.container, why.empty() ? "it keeps the forwarder busy with nonsense" : why);
 }
 
 void Forwarder::check_stalls(TimePoint now) {

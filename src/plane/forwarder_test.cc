@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <numeric>
 #include <random>
 
 #include "plane/fake/fake_plane.h"
@@ -220,6 +221,47 @@ TEST_F(ForwarderTest, ObserversGetCutAndSampledCopies) {
   EXPECT_EQ(copies[0].second, NETSERV_FLAG_COPY | NETSERV_FLAG_TRUNCATED);
   EXPECT_EQ(of(1, ContainerCounter::kCopiesSampledOut), 4u);
   for (const auto& e : plane.take_ended()) EXPECT_EQ(e.fate, Fate::kPass);
+}
+
+TEST_F(ForwarderTest, AnObserverIsToldHowManyCopiesItDidNotGet) {
+  std::vector<std::uint32_t> lost;
+  add(1, [&](const ring::SubmitDescriptor& d, std::span<std::byte>, ring::Completion&) { lost.push_back(d.lost); });
+  ipc::ModuleFilter observer = all_udp();
+  observer.observer = true;
+  set_filters(1, {observer});
+  inject(600);  // the ring has 512 slots
+  EXPECT_EQ(of(1, ContainerCounter::kCopiesLost), 88u);
+  while (lost.size() < 512) run(1);
+  inject(2);
+  run(1);
+  ASSERT_EQ(lost.size(), 514u);
+  EXPECT_EQ(std::accumulate(lost.begin(), lost.end(), 0u), 88u);
+  EXPECT_EQ(lost[512], 88u);
+  forwarder.on_copies_lost(7);  // by the plane
+  inject(1);
+  run(1);
+  EXPECT_EQ(lost.back(), 7u);
+}
+
+TEST_F(ForwarderTest, AContainerThatKeepsUsBusyWithNonsenseIsCutOff) {
+  add(1, pass);
+  auto& ring = containers[1]->ring();
+  inject();
+  int rounds = 0;  // all at one point in time: nothing refills its account
+  for (; forwarder.has_port(ContainerId(1)); ++rounds) {
+    ASSERT_LT(rounds, 1000);
+    while (ring.emit(ModuleSlot(0), make_udp({"10.0.2.2", "10.0.1.1"}))) {
+    }
+    ring.flush();
+    EXPECT_LE(forwarder.poll(now), 640u);
+  }
+  EXPECT_LT(of(1, ContainerCounter::kRefusedRate), 11'000u);
+  EXPECT_EQ(events.seen, (std::vector<std::string>{"corrupted 1"}));
+  EXPECT_EQ(of(1, ContainerCounter::kLost), 1u);  // what it held has been passed on
+  attach(1, pass);
+  inject();
+  run(1);
+  EXPECT_EQ(node(NodeCounter::kProcessedPassed), 1u);
 }
 
 TEST_F(ForwarderTest, EmittedPacketsAreCheckedAndRateLimited) {

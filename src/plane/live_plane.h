@@ -31,6 +31,8 @@ class LivePlane : public forward::PacketPlane {
   // Observers' copies of packets that the plane forwards itself, a call for each run sampled alike.
   using TakeCopies = std::function<void(std::span<const forward::Packet>, std::uint32_t sampled_one_in)>;
   virtual void take_copies(const TakeCopies&) {}
+  // Copies that there was no room for, since the start.
+  virtual std::uint64_t copies_lost() { return 0; }
   // Metric names without prefix: losses and failures that the forwarder's core does not see.
   virtual std::map<std::string, std::uint64_t> counters() = 0;
 };

@@ -14,7 +14,7 @@ class RingPort final : public forward::ContainerPort {
   ring::RingProducer& ring() { return *ring_; }
 
   std::optional<std::uint32_t> stage(ByteSpan packet, const forward::PortMeta& m) override {
-    return ring_->stage(packet, {m.original_length, m.received_ns, m.modules, m.ingress, m.vlan, m.flags});
+    return ring_->stage(packet, {m.original_length, m.received_ns, m.modules, m.ingress, m.vlan, m.flags, m.lost});
   }
   void publish() override { ring_->publish(); }
   std::size_t reap(std::span<forward::PortAnswer> out) override;
@@ -28,6 +28,10 @@ class RingPort final : public forward::ContainerPort {
   }
   std::uint64_t heartbeat() const override { return ring_->heartbeat(); }
   std::string_view corrupt_reason() const override { return ring_->corrupt_reason(); }
+  std::uint64_t nonsense() const override {
+    const ring::RingCounters& c = ring_->counters();
+    return c.bad_completions + c.bad_emits + c.idle_wakeups;
+  }
   void kick() override { ring_->kick(); }
 
  private:

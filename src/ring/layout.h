@@ -14,7 +14,8 @@
 // are counted and ignored, and packet bytes are copied out before they are looked at.
 //
 // Sleeping: a side that found nothing sets its `waiting` flag (seq_cst), looks once more, then blocks on its
-// eventfd. The other side, after publishing an index, writes the eventfd only if the flag is set.
+// eventfd. The other side, after publishing an index, writes the eventfd only if the flag is set. The container gets
+// its own eventfd wrapped in an epoll set (make_waiting_fd): it could otherwise fill it up and make it block.
 #pragma once
 
 #include <atomic>
@@ -26,7 +27,7 @@
 namespace netserv::ring {
 
 inline constexpr std::uint64_t kMagic = 0x4e53'5249'4e47'3031;  // "NSRING01"
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 inline constexpr std::uint32_t kSlots = NETSERV_WINDOW_SLOTS;
 inline constexpr std::uint32_t kSlotBytes = NETSERV_SLOT_BYTES;
 inline constexpr std::uint32_t kEmitSlots = 128;
@@ -41,7 +42,9 @@ struct SubmitDescriptor {
   std::uint16_t ingress;          // ifindex, cut to 16 bits
   std::uint16_t vlan;             // NETSERV_NO_VLAN if none
   std::uint32_t flags;            // NETSERV_FLAG_*
-  std::uint64_t reserved[3];
+  std::uint32_t lost;             // copies that the module did not get before this one
+  std::uint32_t reserved32;
+  std::uint64_t reserved[2];
 };
 static_assert(sizeof(SubmitDescriptor) == 64);
 

@@ -83,7 +83,7 @@ bool RingConsumer::prepare_wait() {
 
 void RingConsumer::end_wait() {
   map_->header().container_waiting.store(0, std::memory_order_relaxed);
-  drain_event_fd(container_event_.get());
+  drain_waiting_fd(container_event_.get());
 }
 
 }  // namespace netserv::ring

@@ -1,5 +1,6 @@
 // A container that writes whatever it likes wherever it can: the forwarder's books stay balanced.
 #include <gtest/gtest.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -164,6 +165,23 @@ TEST(HostileRing, RandomGarbageNeverUnbalancesTheBooks) {
       }
     }
   }
+}
+
+// The container's wake-up and ours are shared file descriptions: it may fill them up, empty them, and have them block.
+TEST(HostileRing, SharedEventsNeverBlockTheForwarder) {
+  Victim v = make_victim();
+  std::uint64_t all = 0xfffffffffffffffe, one = 1;
+  for (int fd : {v.ring->container_event_fd(), v.ring->forwarder_event_fd()}) {
+    ::fcntl(fd, F_SETFL, 0);
+    (void)!::write(fd, &all, sizeof all);
+    ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    (void)!::write(fd, &one, sizeof one);
+    ::fcntl(fd, F_SETFL, 0);
+  }
+  for (int i = 0; i < 3; ++i) v.ring->kick();
+  for (int i = 0; i < 3; ++i) v.ring->end_wait();  // the first empties it
+  EXPECT_EQ(v.ring->counters().idle_wakeups, 3u);
+  EXPECT_EQ(v.ring->counters().wakeups, 3u);
 }
 
 }  // namespace

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
@@ -115,9 +117,23 @@ void signal_event_fd(int fd) {
   [[maybe_unused]] ssize_t written = ::write(fd, &one, sizeof one);
 }
 
+// The other side shares the file description and may have made it blocking.
 void drain_event_fd(int fd) {
   std::uint64_t count = 0;
-  [[maybe_unused]] ssize_t got = ::read(fd, &count, sizeof count);
+  iovec part{&count, sizeof count};
+  [[maybe_unused]] ssize_t got = ::preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+}
+
+Result<sys::UniqueFd> make_waiting_fd(int event_fd) {
+  sys::UniqueFd fd(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{EPOLLIN | EPOLLET, {}};
+  if (!fd || ::epoll_ctl(fd.get(), EPOLL_CTL_ADD, event_fd, &event) != 0) return fail_errno("ring", "epoll", errno);
+  return fd;
+}
+
+void drain_waiting_fd(int fd) {
+  epoll_event event;
+  [[maybe_unused]] int got = ::epoll_wait(fd, &event, 1, 0);
 }
 
 }  // namespace netserv::ring

@@ -59,6 +59,10 @@ class RingMapping {
 // Non-blocking, close-on-exec.
 Result<sys::UniqueFd> make_event_fd();
 void signal_event_fd(int fd);
+// Never blocks, however the descriptor's flags are.
 void drain_event_fd(int fd);
+// Readable after each signal to `event_fd` until drain_waiting_fd(); gives no other hold on the event.
+Result<sys::UniqueFd> make_waiting_fd(int event_fd);
+void drain_waiting_fd(int fd);
 
 }  // namespace netserv::ring

@@ -9,6 +9,7 @@ Result<std::unique_ptr<RingProducer>> RingProducer::create(const std::string& di
   std::unique_ptr<RingProducer> ring(new RingProducer);
   NETSERV_ASSIGN(ring->file_, create_ring_file(directory));
   NETSERV_ASSIGN(ring->container_event_, make_event_fd());
+  NETSERV_ASSIGN(ring->container_waits_, make_waiting_fd(ring->container_event_.get()));
   NETSERV_ASSIGN(ring->forwarder_event_, make_event_fd());
   NETSERV_ASSIGN(ring->map_, RingMapping::map(ring->file_.get(), Guard::kSurviveSigbus));
 
@@ -39,6 +40,7 @@ std::optional<std::uint32_t> RingProducer::stage(ByteSpan packet, const PacketMe
   d.ingress = meta.ingress;
   d.vlan = meta.vlan;
   d.flags = meta.flags;
+  d.lost = meta.lost;
   ++submit_head_;
   return slot;
 }
@@ -155,6 +157,10 @@ bool RingProducer::prepare_wait() {
 }
 
 void RingProducer::end_wait() {
+  const RingHeader& h = map_->header();
+  bool idle = h.complete_head.load(std::memory_order_acquire) == complete_tail_ &&
+              h.emit_head.load(std::memory_order_acquire) == emit_tail_;
+  if (idle) ++counters_.idle_wakeups;
   map_->header().forwarder_waiting.store(0, std::memory_order_relaxed);
   drain_event_fd(forwarder_event_.get());
 }

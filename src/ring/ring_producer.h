@@ -33,6 +33,7 @@ struct PacketMeta {
   std::uint16_t ingress = 0;
   std::uint16_t vlan = NETSERV_NO_VLAN;
   std::uint32_t flags = 0;
+  std::uint32_t lost = 0;  // copies: how many before this one the module did not get
 };
 
 // A checked completion: slot is one that was submitted, verdict is 0..3, length is 1..kSlotBytes if changed.
@@ -50,6 +51,7 @@ struct RingCounters {
   std::uint64_t late_completions = 0;  // of abandoned packets
   std::uint64_t bad_emits = 0;         // slot or length out of range
   std::uint64_t wakeups = 0;           // eventfd writes towards the container
+  std::uint64_t idle_wakeups = 0;      // by the container, with nothing to take
 };
 
 class RingProducer {
@@ -57,9 +59,10 @@ class RingProducer {
   // A new ring on the tmpfs `directory`.
   static Result<std::unique_ptr<RingProducer>> create(const std::string& directory);
 
-  // What the container is given. container_event wakes the container, forwarder_event wakes this side.
+  // What the container is given. The first wakes it: an epoll set, since whoever shares an eventfd could fill it up and
+  // make it block. The second wakes this side, which reads it without ever waiting.
   int file_fd() const { return file_.get(); }
-  int container_event_fd() const { return container_event_.get(); }
+  int container_event_fd() const { return container_waits_.get(); }
   int forwarder_event_fd() const { return forwarder_event_.get(); }
 
   // Copies a packet of 1..kSlotBytes bytes into a free slot; it is seen after publish(). Empty if there is no
@@ -107,7 +110,7 @@ class RingProducer {
   RingProducer() = default;
   void free_slot(std::uint32_t slot);
 
-  sys::UniqueFd file_, container_event_, forwarder_event_;
+  sys::UniqueFd file_, container_event_, container_waits_, forwarder_event_;
   std::unique_ptr<RingMapping> map_;
   std::string_view corrupt_reason_;
   std::array<Slot, kSlots> slots_{};

@@ -62,7 +62,11 @@ struct netserv_packet {
   uint32_t new_length; /* starts as length; a module that changes the length writes it, <= capacity */
   uint8_t verdict;     /* starts as NETSERV_PASS */
   uint8_t changed;     /* starts as 0; 1 if any byte or the length changed. Else changes are ignored. */
-  uint8_t reserved[10];
+  uint8_t reserved[2];
+  /* Copies that this observer should have had since the last one and did not get, for want of room. Where the
+   * kernel lost them before anyone could tell whose they were, every observer of the node is told. */
+  uint32_t lost;
+  uint8_t reserved2[4];
 };
 
 /* An address as the udp/1 block takes and gives it. */

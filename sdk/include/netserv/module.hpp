@@ -42,6 +42,7 @@ class Packet {
   uint64_t received_ns() const { return raw_.received_ns; }
   uint16_t ingress() const { return raw_.ingress; }
   bool is_copy() const { return raw_.flags & NETSERV_FLAG_COPY; }  // for an observer: verdicts have no effect
+  uint32_t lost() const { return raw_.lost; }  // copies that did not come before this one
   bool is_truncated() const { return raw_.flags & NETSERV_FLAG_TRUNCATED; }
 
   // Views of the headers; false if there is no such header. See netserv/headers.h.

@@ -55,6 +55,7 @@ struct nsx_state {
   __u64 heartbeat_limit_ns;
   __u32 shape_count;
   __u32 reserved;
+  __u64 copies_lost;  /* counted by the program, on all CPUs */
 };
 
 /* Map `ports`, by ifindex: an interface the plane works on. */

@@ -41,7 +41,7 @@ std::vector<std::uint8_t> families_of(const Filter& f) {
   return out;
 }
 
-// Several modules may have the same filter: the kernel needs the most that any of them wants.
+// Several modules may have the same filter: the kernel needs the most that any of them wants, and the headers.
 void merge(nsx_value& into, const forward::Wanted& f) {
   if (!f.observer) {
     into.in_path = 1;
@@ -49,7 +49,8 @@ void merge(nsx_value& into, const forward::Wanted& f) {
   }
   bool first = into.observed == 0;
   into.observed = 1;
-  into.snap_length = std::max<__u32>(into.snap_length, f.snap_length == 0 ? NSX_SNAP_MAX : f.snap_length);
+  into.snap_length = std::max<__u32>(into.snap_length, f.snap_length == 0 ? NSX_SNAP_MAX
+                                                                         : std::max<__u32>(f.snap_length, NSX_SNAP_SMALL));
   into.sample_one_in = first ? f.sample_one_in : std::min(into.sample_one_in, f.sample_one_in);
 }
 

@@ -43,6 +43,8 @@ class XdpProgram {
   // Calls `each` for the observers' copies that are there; returns how many.
   std::size_t take_copies(const std::function<void(const nsx_copy&, std::span<const std::byte>)>& each);
 
+  std::uint64_t copies_lost() const { return __atomic_load_n(&state_->copies_lost, __ATOMIC_RELAXED); }
+
   std::map<std::string, std::uint64_t> counters() const;
 
  private:

@@ -133,12 +133,19 @@ static long match_shape(__u32 index, void* context) {
   return 0;
 }
 
+static __always_inline void lose_copy(void) {
+  __u32 zero = 0;
+  struct nsx_state* s = bpf_map_lookup_elem(&state, &zero);
+  if (s) __sync_fetch_and_add(&s->copies_lost, 1);
+  count(NSX_COPIES_LOST);
+}
+
 // `room` is a constant power of two, as bpf_ringbuf_reserve wants it; 1 <= length <= room.
 static __always_inline void copy_record(struct xdp_md* ctx, const struct headers* h, __u32 length, __u32 room,
                                         __u32 sampled_one_in) {
   length = ((length - 1) & (room - 1)) + 1;  // changes nothing; tells the verifier the range
   struct nsx_copy* record = bpf_ringbuf_reserve(&copies, sizeof *record + room, 0);
-  if (!record) return count(NSX_COPIES_LOST);
+  if (!record) return lose_copy();
   record->received_ns = bpf_ktime_get_ns();
   record->ingress = ctx->ingress_ifindex;
   record->original_length = h->total_length;
@@ -146,7 +153,7 @@ static __always_inline void copy_record(struct xdp_md* ctx, const struct headers
   record->sampled_one_in = sampled_one_in;
   if (bpf_xdp_load_bytes(ctx, sizeof(struct ethhdr), record + 1, length) != 0) {
     bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-    return count(NSX_COPIES_LOST);
+    return lose_copy();
   }
   // The forwarder looks once a millisecond; a wake-up for each copy would cost more than the copy.
   bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);

@@ -54,6 +54,7 @@ class XdpPlane final : public LivePlane {
     flush();
   }
   void take_copies(const TakeCopies& take) override;
+  std::uint64_t copies_lost() override { return program_->copies_lost(); }
 
   // By name, for ForwarderStats; losses in the kernel's rings among them.
   std::map<std::string, std::uint64_t> counters() override;

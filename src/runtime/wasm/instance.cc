@@ -143,6 +143,7 @@ dispatch::Module::Run WasmInstance::process(std::span<PacketView> batch) {
     packet.ingress = view.ingress;
     packet.vlan = view.vlan;
     packet.flags = view.flags;
+    packet.lost = view.lost;
     packet.new_length = view.length;
     packet.verdict = NETSERV_PASS;
     packet.changed = 0;
