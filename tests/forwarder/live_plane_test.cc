@@ -123,6 +123,29 @@ TEST_P(LivePlane, WhateverHappensToTheForwarderTrafficGoesOn) {
   EXPECT_EQ(receive(client), "pong again");
 }
 
+TEST_P(LivePlane, AStoppedForwarderHoldsPacketsForAMomentOnly) {
+  start_container();
+  ASSERT_EQ(set_filters({sip}), "");
+  send(client, "ping 1");
+  EXPECT_EQ(receive(client), "pong 1");
+  ::kill(forwarder, SIGSTOP);
+  until([&] {  // one at a time: no queue fills up
+    send(client, "plain");
+    return receive(server, MSG_DONTWAIT) == "plain";
+  });
+  ::kill(forwarder, SIGCONT);
+  until([&] {
+    send(client, "ping 2");
+    return receive(client, MSG_DONTWAIT) == "pong 2";
+  });
+  until([&] { return stats()["in_flight"] == 0; });
+  auto s = stats();
+  EXPECT_EQ(s["packets_in"], sum(s));
+  if (plane() == "netfilter") {
+    EXPECT_EQ(s["queue_freed"], 1u);
+  }
+}
+
 TEST_P(LivePlane, AThousandFiltersOfOneShapeAreTaken) {
   start_container();
   std::vector<Filter> filters{sip};

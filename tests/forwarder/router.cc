@@ -64,8 +64,9 @@ Router::Router() {
     ip("-n " + router + " addr add 10.0." + net + "." + gateway + "/24 dev to_" + part);
     ip("-n " + router + " addr add 2001:db8:" + net + "::" + gateway + "/64 dev to_" + part + " nodad");
     // A checksum left to the "hardware" is lost where a frame leaves the kernel's own path.
-    auto offload = sys::run_tool("nsenter", {"--net=/run/netns/" + end, "ethtool", "-K", "eth0", "tx", "off"});
-    must(offload && offload->ok(), "ethtool -K eth0 tx off");
+    auto offload = sys::run_tool("nsenter", {"--net=/run/netns/" + end, "ethtool", "-K", "eth0", "tx", "off",
+                                            "gro", "on"});  // a veth without GRO takes no frames that XDP redirects
+    must(offload && offload->ok(), "ethtool -K eth0 tx off gro on");
     ip("-n " + end + " link set eth0 up");
     ip("-n " + end + " link set lo up");
     ip("-n " + router + " link set to_" + part + " up");

@@ -4,7 +4,12 @@
 
 #include <algorithm>
 
+#include "forward/forwarder.h"
+#include "sys/clock.h"
+
 namespace netserv::plane {
+
+static_assert(NfQueue::kBuffers >= forward::Limits{}.in_flight + NfQueue::kBatch);
 
 Result<std::unique_ptr<NetfilterPlane>> NetfilterPlane::create(const RuleOptions& options) {
   std::unique_ptr<NetfilterPlane> plane(new NetfilterPlane(options));
@@ -12,21 +17,32 @@ Result<std::unique_ptr<NetfilterPlane>> NetfilterPlane::create(const RuleOptions
   NETSERV_ASSIGN(plane->queue_, NfQueue::open(options.queue));  // before the rules: no packet finds it unbound
   NETSERV_ASSIGN(plane->sender_, RawSender::create(options.mark));
   NETSERV_TRY(plane->rules_.install());
+  if (plane->rules_.can_log()) {
+    if (auto log = NfLog::open(options.queue)) plane->log_ = *std::move(log);
+  }
   return plane;
 }
 
 NetfilterPlane::~NetfilterPlane() { (void)rules_.clean(); }
 
 Status NetfilterPlane::want(const std::vector<forward::Wanted>& wanted) {
-  std::vector<Filter> filters;  // observers' packets are queued too: the core makes their copies
-  for (const forward::Wanted& w : wanted) filters.push_back(w.filter);
-  std::ranges::sort(filters);
-  filters.erase(std::unique(filters.begin(), filters.end()), filters.end());
-  return rules_.replace(filters);
+  RuleSet set;
+  for (const forward::Wanted& w : wanted) {
+    if (w.observer && log_) set.observed.push_back(w);
+    else set.queued.push_back(w.filter);
+  }
+  std::ranges::sort(set.queued);
+  set.queued.erase(std::unique(set.queued.begin(), set.queued.end()), set.queued.end());
+  return rules_.replace(set);
+}
+
+void NetfilterPlane::take_copies(const TakeCopies& take) {
+  if (log_) log_->take(take, sys::now());
 }
 
 std::string NetfilterPlane::detail() const {
-  return fmt::format("{} NFQUEUE {}, chain {}", rules_.variant(), options_.queue, kChain);
+  return fmt::format("{} NFQUEUE {}, {}, chain {}", rules_.variant(), options_.queue,
+                     log_ ? "NFLOG for observers" : "no NFLOG: observers' packets are queued too", kChain);
 }
 
 void NetfilterPlane::finish(std::span<const forward::Outcome> outcomes) {
@@ -35,7 +51,7 @@ void NetfilterPlane::finish(std::span<const forward::Outcome> outcomes) {
       case forward::Fate::kPass: queue_->accept(o.cookie); break;
       case forward::Fate::kPassChanged: queue_->accept_changed(o.cookie, {o.data, o.length}); break;
       case forward::Fate::kReply:
-        if (!sender_->send({o.data, o.length})) ++replies_failed_;
+        if (queue_->is_ours(o.cookie) && !sender_->send({o.data, o.length})) ++replies_failed_;
         queue_->drop(o.cookie);
         break;
       case forward::Fate::kDrop: queue_->drop(o.cookie); break;
@@ -50,15 +66,20 @@ void NetfilterPlane::flush() {
 
 std::map<std::string, std::uint64_t> NetfilterPlane::counters() {
   const QueueCounters& q = queue_->counters();
-  auto kernel = queue_->kernel_counters();
+  auto kernel = queue_->kernel_state();
+  LogCounters log = log_ ? log_->counters() : LogCounters{};
   return {
+      {"observer_copies", log.copies},
+      {"observer_copies_lost", log.lost},
+      {"observer_copies_malformed", log.malformed},
       {"queue_overruns", kernel.queue_dropped},  // queue full: passed by in the kernel
       {"queue_user_overruns", kernel.user_dropped + q.socket_overruns},
       {"queue_malformed", q.malformed},
       {"queue_verdict_errors", q.verdict_errors},
       {"queue_batch_verdicts", q.batch_verdicts},
       {"queue_single_verdicts", q.single_verdicts},
-      {"queue_no_buffers", q.no_buffers},
+      {"queue_freed", q.freed},  // the watchdog took this process for stopped
+      {"queue_freed_unseen", q.freed_unseen},
       {"raw_sent", sender_->sent()},
       {"raw_send_failed", sender_->failed() + replies_failed_},
   };

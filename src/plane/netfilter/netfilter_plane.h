@@ -1,5 +1,6 @@
 // The paper's forwarding plane: xtables rules pick candidates, an NFQUEUE delivers them, verdicts go back, replies
-// and emitted packets leave by marked raw sockets. Works on any Linux router.
+// and emitted packets leave by marked raw sockets. Packets that are only watched are copied to an NFLOG group and never
+// wait for anyone (a kernel without NFLOG queues them too). Works on any Linux router.
 //
 // Queued packets go on behind our rule, at the end of PREROUTING's mangle chain: the operator's mangle rules that
 // come before it have seen them, routing, filter and NAT are still to come.
@@ -8,6 +9,7 @@
 #include <memory>
 
 #include "plane/live_plane.h"
+#include "plane/netfilter/nflog.h"
 #include "plane/netfilter/nfqueue.h"
 #include "plane/netfilter/raw_sender.h"
 #include "plane/netfilter/xtables.h"
@@ -27,6 +29,9 @@ class NetfilterPlane final : public LivePlane {
   int fd() const override { return queue_->fd(); }
   std::span<const forward::Packet> receive(TimePoint now) override { return queue_->receive(now); }
   Status want(const std::vector<forward::Wanted>& wanted) override;
+  void alive(TimePoint now) override { queue_->alive(now); }
+  void take_copies(const TakeCopies& take) override;
+  std::uint64_t copies_lost() override { return log_ ? log_->counters().lost : 0; }
   std::map<std::string, std::uint64_t> counters() override;
 
   void finish(std::span<const forward::Outcome> outcomes) override;
@@ -38,6 +43,7 @@ class NetfilterPlane final : public LivePlane {
   RuleOptions options_;
   Xtables rules_;
   std::unique_ptr<NfQueue> queue_;
+  std::unique_ptr<NfLog> log_;  // none: observers' packets are queued
   std::unique_ptr<RawSender> sender_;
   std::uint64_t replies_failed_ = 0;
 };

@@ -15,6 +15,8 @@
 #include <fstream>
 
 #include "netserv/abi.h"
+#include "plane/netfilter/netlink.h"
+#include "plane/netfilter/queue_watchdog.h"
 #include "wire/ip/packet.h"
 
 namespace netserv::plane {
@@ -23,31 +25,10 @@ namespace {
 // One byte more than a slot holds: a longer packet is only looked at.
 constexpr std::uint32_t kCopyRange = NETSERV_SLOT_BYTES + 1;
 constexpr std::uint32_t kQueueLength = 8192;
+constexpr Duration kStopped = std::chrono::milliseconds(500);  // without a sign of life
 
-nlmsghdr* start_message(void* at, std::uint16_t type, std::uint16_t queue, std::uint16_t flags) {
-  nlmsghdr* message = mnl_nlmsg_put_header(at);
-  message->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_QUEUE << 8 | type);
-  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-  auto* extra = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  extra->nfgen_family = AF_UNSPEC;
-  extra->version = NFNETLINK_V0;
-  extra->res_id = htons(queue);
-  return message;
-}
-
-Status ask(int fd, nlmsghdr* message, const char* what) {
-  if (::send(fd, message, message->nlmsg_len, 0) < 0) return fail_errno("nfqueue", what, errno);
-  std::array<char, 4096> reply;
-  for (;;) {
-    ssize_t n = ::recv(fd, reply.data(), reply.size(), 0);
-    if (n < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
-    if (n < 0) return fail_errno("nfqueue", what, errno);
-    auto* header = reinterpret_cast<nlmsghdr*>(reply.data());
-    if (n < static_cast<ssize_t>(sizeof(nlmsghdr) + sizeof(nlmsgerr)) || header->nlmsg_type != NLMSG_ERROR) continue;
-    int error = static_cast<nlmsgerr*>(mnl_nlmsg_get_payload(header))->error;
-    if (error != 0) return fail_errno("nfqueue", what, -error);
-    return {};
-  }
+nlmsghdr* start_message(void* at, std::uint8_t type, std::uint16_t queue, std::uint16_t flags) {
+  return start_netfilter_message(at, NFNL_SUBSYS_QUEUE, type, queue, flags);
 }
 
 // libmnl hands attributes one by one; those we want, by type.
@@ -82,28 +63,20 @@ NfQueue::~NfQueue() = default;
 
 Result<std::unique_ptr<NfQueue>> NfQueue::open(std::uint16_t number) {
   std::unique_ptr<NfQueue> queue(new NfQueue);
-  queue->socket_ = sys::UniqueFd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-  if (!queue->socket_) return fail_errno("nfqueue", "netlink socket", errno);
+  NETSERV_ASSIGN(queue->socket_, open_netfilter_socket("nfqueue"));
   NETSERV_TRY(queue->configure(number));
+  NETSERV_ASSIGN(queue->watchdog_, QueueWatchdog::start(queue->socket_.get(), number, kStopped));
   return queue;
 }
 
 Status NfQueue::configure(std::uint16_t number) {
   number_ = number;
-  int fd = socket_.get(), on = 1, bytes = 16 << 20;
-  sockaddr_nl self{};
-  self.nl_family = AF_NETLINK;
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&self), sizeof self) != 0) return fail_errno("nfqueue", "bind", errno);
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
-  ::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
-  timeval patience{5, 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-
+  int fd = socket_.get();
   alignas(nlmsghdr) std::array<char, 512> room;
   nlmsghdr* m = start_message(room.data(), NFQNL_MSG_CONFIG, number, NLM_F_ACK);
   nfqnl_msg_config_cmd bind_command{NFQNL_CFG_CMD_BIND, 0, 0};
   mnl_attr_put(m, NFQA_CFG_CMD, sizeof bind_command, &bind_command);
-  NETSERV_TRY(ask(fd, m, ("bind queue " + std::to_string(number)).c_str()));
+  NETSERV_TRY(ask_netfilter(fd, m, "nfqueue", ("bind queue " + std::to_string(number)).c_str()));
 
   m = start_message(room.data(), NFQNL_MSG_CONFIG, number, NLM_F_ACK);
   nfqnl_msg_config_params parameters{};
@@ -114,9 +87,8 @@ Status NfQueue::configure(std::uint16_t number) {
   mnl_attr_put_u32(m, NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_FAIL_OPEN));
   mnl_attr_put_u32(m, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
   mnl_attr_put_u32(m, NFQA_CFG_QUEUE_MAXLEN, htonl(kQueueLength));
-  NETSERV_TRY(ask(fd, m, "configure"));
-  // From here on overruns are counted by the kernel (kernel_counters) instead of failing our reads.
-  ::setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof on);
+  NETSERV_TRY(ask_netfilter(fd, m, "nfqueue", "configure"));
+  ignore_overruns(fd);  // kernel_state() tells of them
   return {};
 }
 
@@ -125,11 +97,8 @@ std::span<const forward::Packet> NfQueue::receive(TimePoint now) {
   std::array<mmsghdr, kBatch> headers{};
   std::array<iovec, kBatch> vectors;
   std::array<std::uint32_t, kBatch> numbers;
-  std::size_t room = std::min({kBatch, free_.size(), static_cast<std::size_t>(kArrivals - (tail_ - head_))});
-  if (room == 0) {
-    ++counters_.no_buffers;
-    return {};
-  }
+  alive(now);
+  std::size_t room = std::min(kBatch, free_.size());
   for (std::size_t i = 0; i < room; ++i) {
     numbers[i] = free_[free_.size() - 1 - i];
     vectors[i] = {buffer(numbers[i]), kBufferBytes};
@@ -160,8 +129,11 @@ bool NfQueue::decode(std::size_t number, std::size_t bytes, TimePoint now) {
   const auto* header = static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(found[NFQA_PACKET_HDR]));
   Buffer& b = buffers_[number];
   b.id = ntohl(header->packet_id);
-  b.position = tail_++;
-  arrivals_[b.position % kArrivals] = {b.id, Order::kWaiting};
+  b.position = kNoPosition;
+  if (tail_ - head_ < kArrivals) {
+    b.position = tail_++;
+    arrivals_[b.position % kArrivals] = {b.id, Order::kWaiting};
+  }
 
   forward::Packet packet;
   packet.cookie = number;
@@ -186,23 +158,47 @@ bool NfQueue::decode(std::size_t number, std::size_t bytes, TimePoint now) {
 }
 
 void NfQueue::done(std::uint64_t cookie, Order state) {
-  arrivals_[buffers_[cookie].position % kArrivals].state = state;
+  if (std::uint64_t at = buffers_[cookie].position; at != kNoPosition) arrivals_[at % kArrivals].state = state;
   free_.push_back(static_cast<std::uint32_t>(cookie));
 }
 
+bool NfQueue::is_ours(std::uint64_t cookie) const { return buffers_[cookie].position != kFreed; }
+
 void NfQueue::accept(std::uint64_t cookie) {
-  accepted_.push_back(buffers_[cookie].position);
+  const Buffer& b = buffers_[cookie];
+  if (b.position == kFreed) return free_.push_back(static_cast<std::uint32_t>(cookie));
+  if (b.position == kNoPosition) verdict(b.id, NF_ACCEPT, false, {});
+  else accepted_.push_back(b.position);
   done(cookie, Order::kAccepted);
 }
 
 void NfQueue::accept_changed(std::uint64_t cookie, ByteSpan bytes) {
+  if (!is_ours(cookie)) return free_.push_back(static_cast<std::uint32_t>(cookie));
   verdict(buffers_[cookie].id, NF_ACCEPT, false, bytes);
   done(cookie, Order::kDone);
 }
 
 void NfQueue::drop(std::uint64_t cookie) {
+  if (!is_ours(cookie)) return free_.push_back(static_cast<std::uint32_t>(cookie));
   verdict(buffers_[cookie].id, NF_DROP, false, {});
   done(cookie, Order::kDone);
+}
+
+void NfQueue::alive(TimePoint now) {
+  watchdog_->beat(now);
+  if (watchdog_->fired()) take_back();
+}
+
+// All that was queued has passed: what lies in the socket, and what we hold, is not ours any more.
+void NfQueue::take_back() {
+  ++counters_.freed;
+  accepted_.clear();
+  message_bytes_ = 0;
+  while (::recv(socket_.get(), buffer(free_.back()), kBufferBytes, MSG_DONTWAIT) >= 0) ++counters_.freed_unseen;
+  for (Buffer& b : buffers_) b.position = kFreed;
+  head_ = tail_;
+  set_queue_length(socket_.get(), number_, kQueueLength);
+  watchdog_->rearm();
 }
 
 void NfQueue::flush() {
@@ -249,13 +245,20 @@ void NfQueue::send_messages() {
   message_bytes_ = 0;
 }
 
-NfQueue::KernelCounters NfQueue::kernel_counters() const {
+QueueState queue_state(std::uint16_t wanted) {
   // number, port id, waiting, copy mode, copy range, dropped by the queue, dropped on the way to us, last id
   std::ifstream table("/proc/net/netfilter/nfnetlink_queue");
   std::uint64_t number, port, waiting, mode, range, queue_dropped, user_dropped, id, one;
   while (table >> number >> port >> waiting >> mode >> range >> queue_dropped >> user_dropped >> id >> one)
-    if (number == number_) return {queue_dropped, user_dropped};
+    if (number == wanted) return {queue_dropped, user_dropped, static_cast<std::uint32_t>(id)};
   return {};
+}
+
+void set_queue_length(int socket, std::uint16_t number, std::uint32_t packets) {
+  alignas(nlmsghdr) std::array<char, 256> room;
+  nlmsghdr* m = start_message(room.data(), NFQNL_MSG_CONFIG, number, 0);
+  mnl_attr_put_u32(m, NFQA_CFG_QUEUE_MAXLEN, htonl(packets));
+  (void)!::send(socket, m, m->nlmsg_len, 0);
 }
 
 }  // namespace netserv::plane

@@ -1,5 +1,6 @@
 // One netfilter queue (NFQUEUE) over libmnl: several packets a recvmmsg, verdicts packed many to a datagram.
-// Fail open: when the queue is full, or nobody has bound it, the kernel lets packets pass.
+// Fail open: when the queue is full, or nobody has bound it, the kernel lets packets pass; and when this process has
+// come to a stop (QueueWatchdog).
 //
 // A packet stays in the kernel until its verdict; what we hold is a copy in a buffer of ours. Runs of plain
 // accepts at the head of the queue take one batch verdict, since that speaks of all packets up to an id.
@@ -26,13 +27,26 @@ struct QueueCounters {
   std::uint64_t malformed = 0;         // messages that made no sense
   std::uint64_t verdict_errors = 0;    // refused by the kernel, or not sent
   std::uint64_t batch_verdicts = 0, single_verdicts = 0;
-  std::uint64_t no_buffers = 0;        // times that all buffers were in use
+  std::uint64_t freed = 0;             // times that the watchdog let everything pass
+  std::uint64_t freed_unseen = 0;      // packets among those that were on their way to us
 };
+
+// Of the kernel's queue, from /proc.
+struct QueueState {
+  std::uint64_t queue_dropped = 0;  // the queue was full: they passed
+  std::uint64_t user_dropped = 0;   // could not be told to us
+  std::uint32_t last_id = 0;
+};
+QueueState queue_state(std::uint16_t number);
+void set_queue_length(int socket, std::uint16_t number, std::uint32_t packets);
+
+class QueueWatchdog;
 
 class NfQueue {
  public:
-  static constexpr std::size_t kBuffers = 4096;
   static constexpr std::size_t kBatch = 64;
+  // As many as the forwarder keeps in flight and a batch on top: there is always room to read what is there.
+  static constexpr std::size_t kBuffers = 4096 + kBatch;
 
   // Binds queue `number` in this network namespace.
   static Result<std::unique_ptr<NfQueue>> open(std::uint16_t number);
@@ -48,11 +62,11 @@ class NfQueue {
   void flush();
 
   const QueueCounters& counters() const { return counters_; }
-  // Packets that the kernel did not queue (they passed) and that it could not tell us of, from /proc.
-  struct KernelCounters {
-    std::uint64_t queue_dropped = 0, user_dropped = 0;
-  };
-  KernelCounters kernel_counters() const;
+  QueueState kernel_state() const { return queue_state(number_); }
+  // Called several times a second, or the watchdog takes this process for stopped.
+  void alive(TimePoint now);
+  // False if the watchdog has let this packet pass meanwhile.
+  bool is_ours(std::uint64_t cookie) const;
 
  private:
   enum class Order : std::uint8_t { kWaiting, kAccepted, kDone };
@@ -72,10 +86,14 @@ class NfQueue {
   void verdict(std::uint32_t id, std::uint32_t verdict, bool batch, ByteSpan payload);
   void send_messages();
   void done(std::uint64_t cookie, Order state);
+  void take_back();
 
   static constexpr std::size_t kBufferBytes = 4096;
-  // Packets between the oldest without a verdict and the newest; as many as come while one is held.
+  // Packets between the oldest without a verdict and the newest; as many as come while one is held. Beyond that a
+  // packet has no position, and gets a verdict message of its own.
   static constexpr std::size_t kArrivals = 1 << 16;
+  static constexpr std::uint64_t kNoPosition = ~std::uint64_t{0};
+  static constexpr std::uint64_t kFreed = kNoPosition - 1;  // the watchdog has let it pass
   static constexpr std::size_t kMessageBytes = 64 * 1024;
 
   std::uint16_t number_ = 0;
@@ -90,6 +108,7 @@ class NfQueue {
   std::unique_ptr<std::byte[]> messages_;
   std::size_t message_bytes_ = 0;
   QueueCounters counters_;
+  std::unique_ptr<QueueWatchdog> watchdog_;
 };
 
 }  // namespace netserv::plane

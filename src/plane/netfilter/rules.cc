@@ -2,10 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
+
+#include "netserv/abi.h"
 
 namespace netserv::plane {
 namespace {
+
+constexpr std::uint32_t kHeadersMost = 128;  // IPv6 with some extensions
 
 bool concerns(const Filter& f, IpVersion version) {
   const auto& any = f.source ? f.source : f.destination;
@@ -54,13 +60,43 @@ std::set<std::string> matches(const std::vector<Filter>& filters, IpVersion vers
   return out;
 }
 
+// Filters by the sampling they ask for; all alike if they are too many.
+std::map<std::uint32_t, std::vector<Filter>> by_sampling(const std::vector<forward::Wanted>& observed, std::size_t most) {
+  std::map<std::uint32_t, std::vector<Filter>> out;
+  for (const forward::Wanted& w : observed) out[std::max(1u, w.sample_one_in)].push_back(w.filter);
+  if (observed.size() <= most || out.size() == 1) return out;
+  std::vector<Filter> all;
+  for (const forward::Wanted& w : observed) all.push_back(w.filter);
+  return {{out.begin()->first, all}};
+}
+
+// What the headers need to be read again, and what the observer that wants the most has asked for.
+std::uint32_t snap_length(const std::vector<forward::Wanted>& observed) {
+  std::uint32_t longest = kHeadersMost;
+  for (const forward::Wanted& w : observed)
+    longest = std::max<std::uint32_t>(longest, w.snap_length == 0 ? NETSERV_SLOT_BYTES : w.snap_length);
+  return longest;
+}
+
+void add_log_rules(std::string& out, const RuleSet& wanted, IpVersion version, const RuleOptions& o) {
+  std::uint32_t size = snap_length(wanted.observed);
+  for (const auto& [one_in, filters] : by_sampling(wanted.observed, o.max_rules)) {
+    std::string sampled = one_in == 1 ? "" : fmt::format(" -m statistic --mode random --probability {:.10f}", 1.0 / one_in);
+    for (const std::string& match : matches(filters, version, o.max_rules)) {
+      out += fmt::format("-A {}{}{} -j NFLOG --nflog-group {} --nflog-size {} --nflog-prefix {}\n", kChain, match,
+                         sampled, o.queue, size, one_in);
+      out += fmt::format("-A {}{} -j RETURN\n", kChain, match);  // one copy is enough
+    }
+  }
+}
+
 }  // namespace
 
-std::string install_batch(const std::vector<Filter>& filters, IpVersion version, Jump jump, const RuleOptions& o) {
+std::string install_batch(const RuleSet& set, IpVersion version, Jump jump, const RuleOptions& o) {
   std::string out = fmt::format("*mangle\n:{} - [0:0]\n", kChain);
   auto add = [&](std::string_view rule) { out += fmt::format("-A {}{}\n", kChain, rule); };
-  auto wanted = matches(filters, version, o.max_rules);
-  if (!wanted.empty()) {
+  auto queued = matches(set.queued, version, o.max_rules);
+  if (!queued.empty() || !set.observed.empty()) {
     add(fmt::format(" -m mark --mark {:#x} -j RETURN", o.mark));
     add(" -m addrtype --dst-type LOCAL -j RETURN");  // forwarded traffic only
     add(" -m addrtype --dst-type MULTICAST -j RETURN");
@@ -68,8 +104,9 @@ std::string install_batch(const std::vector<Filter>& filters, IpVersion version,
     if (version == IpVersion::kV6) add(" -d fe80::/10 -j RETURN");
     add(" -p udp -m udp --dport 270 -j RETURN");  // signalling is gistd's
   }
-  for (const std::string& match : wanted)
+  for (const std::string& match : queued)
     add(fmt::format("{} -j NFQUEUE --queue-num {} --queue-bypass", match, o.queue));
+  add_log_rules(out, set, version, o);
   if (jump == Jump::kAdd) out += fmt::format("-A PREROUTING -j {}\n", kChain);
   return out + "COMMIT\n";
 }

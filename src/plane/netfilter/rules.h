@@ -2,7 +2,8 @@
 //
 // One chain, NETSERV-MATCH, in the mangle table, and one jump to it at the end of PREROUTING (so the operator's
 // own mangle rules there come first). Rules only pick candidates; the forwarder's filter table decides. One rule
-// for each distinct filter up to `max_rules` an IP version, beyond that coarser ones.
+// for each distinct filter up to `max_rules` an IP version, beyond that coarser ones. A packet is copied to the log
+// group once at most, by the rule with the least sampling, and as long as any observer asks for.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "forward/packet_plane.h"
 #include "wire/filter.h"
 
 namespace netserv::plane {
@@ -20,13 +22,19 @@ enum class IpVersion : std::uint8_t { kV4, kV6 };
 enum class Jump : bool { kPresent, kAdd };
 
 struct RuleOptions {
-  std::uint16_t queue = 8100;
+  std::uint16_t queue = 8100;       // of NFQUEUE, and the group of NFLOG
   std::uint32_t mark = 0x4e53;  // of what our raw sockets send: never classified again
   std::size_t max_rules = 256;
 };
 
+struct RuleSet {
+  std::vector<Filter> queued;            // in a module's path: to the queue
+  std::vector<forward::Wanted> observed;  // watched only: copied to the log group, and on their way
+  bool operator==(const RuleSet&) const = default;
+};
+
 // A whole batch that puts the chain in place of the one before, in one step.
-std::string install_batch(const std::vector<Filter>& filters, IpVersion version, Jump jump, const RuleOptions& options);
+std::string install_batch(const RuleSet& wanted, IpVersion version, Jump jump, const RuleOptions& options);
 
 // From iptables-save's output: the batch that takes our chain and all jumps to it away; empty if there are none.
 std::string removal_batch(std::string_view saved_mangle_table);

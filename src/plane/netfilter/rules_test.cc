@@ -12,13 +12,13 @@ TEST(Rules, OneRuleAFilterInItsIpVersion) {
   std::vector<Filter> filters = {{kProtocolUdp, 5060, {}, *Prefix::parse("10.0.2.0/24")},
                                  {{}, 80, *Prefix::parse("2001:db8::/32"), {}},
                                  {kProtocolTcp, {}, {}, {}}};
-  std::string v4 = install_batch(filters, IpVersion::kV4, Jump::kAdd, {7, 0x10, 256});
+  std::string v4 = install_batch({filters, {}}, IpVersion::kV4, Jump::kAdd, {7, 0x10, 256});
   EXPECT_THAT(v4, HasSubstr("*mangle\n:NETSERV-MATCH - [0:0]\n-A NETSERV-MATCH -m mark --mark 0x10 -j RETURN\n"));
   EXPECT_THAT(v4, HasSubstr("-A NETSERV-MATCH -d 10.0.2.0/24 -p 17 -m udp --dport 5060 -j NFQUEUE --queue-num 7 --queue-bypass\n"));
   EXPECT_THAT(v4, HasSubstr("-A NETSERV-MATCH -p 6 -j NFQUEUE"));
   EXPECT_THAT(v4, HasSubstr("-A PREROUTING -j NETSERV-MATCH\nCOMMIT\n"));
   EXPECT_THAT(v4, Not(HasSubstr("2001")));
-  std::string v6 = install_batch(filters, IpVersion::kV6, Jump::kPresent, {});
+  std::string v6 = install_batch({filters, {}}, IpVersion::kV6, Jump::kPresent, {});
   EXPECT_THAT(v6, HasSubstr("-s 2001:db8::/32 -p 6 -m tcp --dport 80"));
   EXPECT_THAT(v6, HasSubstr("-s 2001:db8::/32 -p 17 -m udp --dport 80"));
   EXPECT_THAT(v6, Not(HasSubstr("PREROUTING")));
@@ -28,10 +28,23 @@ TEST(Rules, CoarserBeyondTheLimit) {
   std::vector<Filter> filters;
   for (unsigned i = 0; i < 300; ++i)
     filters.push_back({kProtocolUdp, static_cast<std::uint16_t>(5000 + i % 2), {}, Prefix(IpAddress::v4(i << 8), 24)});
-  std::string batch = install_batch(filters, IpVersion::kV4, Jump::kPresent, {});
+  std::string batch = install_batch({filters, {}}, IpVersion::kV4, Jump::kPresent, {});
   EXPECT_THAT(batch, HasSubstr("-A NETSERV-MATCH -p 17 -m udp --dport 5000 -j NFQUEUE"));
   EXPECT_THAT(batch, HasSubstr("-A NETSERV-MATCH -p 17 -m udp --dport 5001 -j NFQUEUE"));
   EXPECT_THAT(batch, Not(HasSubstr("/24")));
+}
+
+TEST(Rules, ObserversPacketsAreCopiedOnceByTheLeastSampling) {
+  Filter udp{kProtocolUdp, {}, {}, {}}, sip{kProtocolUdp, 5060, {}, *Prefix::parse("10.0.2.0/24")};
+  std::string batch = install_batch({{sip}, {{sip, true, 40, 1}, {udp, true, 300, 10}}}, IpVersion::kV4, Jump::kPresent, {});
+  EXPECT_THAT(batch, HasSubstr("--dport 270 -j RETURN\n"
+                               "-A NETSERV-MATCH -d 10.0.2.0/24 -p 17 -m udp --dport 5060 -j NFQUEUE --queue-num 8100 --queue-bypass\n"
+                               "-A NETSERV-MATCH -d 10.0.2.0/24 -p 17 -m udp --dport 5060 -j NFLOG --nflog-group 8100 "
+                               "--nflog-size 300 --nflog-prefix 1\n"
+                               "-A NETSERV-MATCH -d 10.0.2.0/24 -p 17 -m udp --dport 5060 -j RETURN\n"
+                               "-A NETSERV-MATCH -p 17 -m statistic --mode random --probability 0.1000000000 -j NFLOG "
+                               "--nflog-group 8100 --nflog-size 300 --nflog-prefix 10\n"
+                               "-A NETSERV-MATCH -p 17 -j RETURN\nCOMMIT\n"));
 }
 
 TEST(Rules, RemovalNamesOnlyOurs) {

@@ -54,11 +54,14 @@ Status Xtables::clean() {
 }
 
 Status Xtables::install() {
+  const Filter nothing{kProtocolUdp, 9, {}, {}};
+  const RuleSet logging{{}, {{nothing, true, 64, 2}}};
+  can_log_ = true;
   for (IpVersion version : kVersions) {
     std::string& works = restore_[static_cast<std::size_t>(version)];
     std::string problems;
     // The probe places a queue rule too, which a kernel or variant may lack.
-    std::string probe = install_batch({Filter{kProtocolUdp, 9, {}, {}}}, version, Jump::kAdd, options_);
+    std::string probe = install_batch({{nothing}, {}}, version, Jump::kAdd, options_);
     for (std::string_view variant : kVariants) {
       std::string name = tool(version, variant, "restore");
       if (!sys::has_tool(name)) continue;
@@ -72,22 +75,23 @@ Status Xtables::install() {
     if (works.empty())
       return fail(Origin::kSystem, "netfilter",
                   "no iptables-restore can place NFQUEUE rules: " + (problems.empty() ? "none installed" : problems));
+    can_log_ = can_log_ && restore(version, works, install_batch(logging, version, Jump::kPresent, options_)).has_value();
     NETSERV_TRY(restore(version, works, install_batch({}, version, Jump::kPresent, options_)));
   }
   return {};
 }
 
-Status Xtables::replace(const std::vector<Filter>& filters) {
-  auto batch = [&](const std::vector<Filter>& list, IpVersion version) {
-    return install_batch(list, version, Jump::kPresent, options_);
+Status Xtables::replace(const RuleSet& wanted) {
+  auto batch = [&](const RuleSet& set, IpVersion version) {
+    return install_batch(set, version, Jump::kPresent, options_);
   };
-  if (filters == in_force_) return {};
-  NETSERV_TRY(restore(IpVersion::kV4, restore_[0], batch(filters, IpVersion::kV4)));
-  if (Status v6 = restore(IpVersion::kV6, restore_[1], batch(filters, IpVersion::kV6)); !v6) {
+  if (wanted == in_force_) return {};
+  NETSERV_TRY(restore(IpVersion::kV4, restore_[0], batch(wanted, IpVersion::kV4)));
+  if (Status v6 = restore(IpVersion::kV6, restore_[1], batch(wanted, IpVersion::kV6)); !v6) {
     (void)restore(IpVersion::kV4, restore_[0], batch(in_force_, IpVersion::kV4));
     return v6;
   }
-  in_force_ = filters;
+  in_force_ = wanted;
   return {};
 }
 

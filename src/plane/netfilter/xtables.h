@@ -20,14 +20,17 @@ class Xtables {
   // Chain and jump, without any filter, for both IP versions. Call clean() before.
   Status install();
   // Replaces the filters. Each IP version changes in one step; if the second fails the first is put back.
-  Status replace(const std::vector<Filter>& filters);
+  Status replace(const RuleSet& wanted);
+  // Whether the kernel copies packets to a log group (NFLOG), sampled; known after install().
+  bool can_log() const { return can_log_; }
   const std::string& variant() const { return restore_[0]; }
 
  private:
   Status restore(IpVersion version, const std::string& tool, const std::string& batch);
   RuleOptions options_;
   std::array<std::string, 2> restore_;  // the tool that works, by IP version
-  std::vector<Filter> in_force_;
+  RuleSet in_force_;
+  bool can_log_ = false;
 };
 
 }  // namespace netserv::plane

@@ -1,0 +1,130 @@
+#include "plane/netfilter/nflog.h"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "netserv/abi.h"
+#include "plane/netfilter/netlink.h"
+
+namespace netserv::plane {
+namespace {
+
+constexpr std::uint32_t kGatherBytes = 64 * 1024;
+constexpr std::uint32_t kGatherCopies = 64;
+constexpr std::uint32_t kGatherHundredths = 1;  // of a second
+constexpr int kDatagrams = 64;                  // a take(), at most
+
+using Attributes = std::array<const nlattr*, NFULA_MAX + 1>;
+int collect(const nlattr* attribute, void* data) {
+  auto& found = *static_cast<Attributes*>(data);
+  if (mnl_attr_get_type(attribute) <= NFULA_MAX) found[mnl_attr_get_type(attribute)] = attribute;
+  return MNL_CB_OK;
+}
+
+bool has_bytes(const nlattr* attribute, std::size_t least) {
+  return attribute != nullptr && mnl_attr_get_payload_len(attribute) >= least;
+}
+
+// As the IP header has it; the bytes may have been cut.
+std::uint32_t ip_length(const std::byte* l3, std::uint32_t there) {
+  if (there < 20) return there;
+  bool v6 = std::to_integer<unsigned>(l3[0]) >> 4 == 6;
+  std::size_t at = v6 ? 4 : 2;
+  return (std::to_integer<std::uint32_t>(l3[at]) << 8 | std::to_integer<std::uint32_t>(l3[at + 1])) + (v6 ? 40 : 0);
+}
+
+std::uint32_t sampled_one_in(const nlattr* prefix) {
+  std::uint32_t n = 1;
+  if (prefix == nullptr) return n;
+  const char* text = mnl_attr_get_str(prefix);
+  std::from_chars(text, text + ::strnlen(text, mnl_attr_get_payload_len(prefix)), n);
+  return n == 0 ? 1 : n;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<NfLog>> NfLog::open(std::uint16_t number) {
+  std::unique_ptr<NfLog> log(new NfLog);
+  NETSERV_ASSIGN(log->socket_, open_netfilter_socket("nflog"));
+  NETSERV_TRY(log->configure(number));
+  return log;
+}
+
+Status NfLog::configure(std::uint16_t number) {
+  int fd = socket_.get();
+  alignas(nlmsghdr) std::array<char, 512> room;
+  auto message = [&] {
+    return start_netfilter_message(room.data(), NFNL_SUBSYS_ULOG, NFULNL_MSG_CONFIG, number, NLM_F_ACK);
+  };
+  nlmsghdr* m = message();
+  nfulnl_msg_config_cmd bind_command{NFULNL_CFG_CMD_BIND};
+  mnl_attr_put(m, NFULA_CFG_CMD, sizeof bind_command, &bind_command);
+  NETSERV_TRY(ask_netfilter(fd, m, "nflog", ("bind group " + std::to_string(number)).c_str()));
+
+  m = message();
+  nfulnl_msg_config_mode mode{};
+  mode.copy_range = htonl(NETSERV_SLOT_BYTES);
+  mode.copy_mode = NFULNL_COPY_PACKET;
+  mnl_attr_put(m, NFULA_CFG_MODE, sizeof mode, &mode);
+  mnl_attr_put_u32(m, NFULA_CFG_NLBUFSIZ, htonl(kGatherBytes));
+  mnl_attr_put_u32(m, NFULA_CFG_QTHRESH, htonl(kGatherCopies));
+  mnl_attr_put_u32(m, NFULA_CFG_TIMEOUT, htonl(kGatherHundredths));
+  mnl_attr_put_u16(m, NFULA_CFG_FLAGS, htons(NFULNL_CFG_F_SEQ));
+  NETSERV_TRY(ask_netfilter(fd, m, "nflog", "configure"));
+  ignore_overruns(fd);
+  return {};
+}
+
+void NfLog::take(const LivePlane::TakeCopies& take, TimePoint now) {
+  for (int i = 0; i < kDatagrams; ++i) {
+    ssize_t n = ::recv(socket_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (n <= 0) break;
+    int left = static_cast<int>(n);
+    for (auto* m = reinterpret_cast<nlmsghdr*>(buffer_.data()); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+      if (m->nlmsg_type == (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET)) read_copy(m, take, now);
+    }
+    hand_over(take);  // they lie in the buffer
+  }
+}
+
+void NfLog::read_copy(const void* at, const LivePlane::TakeCopies& take, TimePoint now) {
+  const auto* message = static_cast<const nlmsghdr*>(at);
+  Attributes found{};
+  if (mnl_attr_parse(message, sizeof(nfgenmsg), collect, &found) < 0 || found[NFULA_PAYLOAD] == nullptr) {
+    ++counters_.malformed;
+    return;
+  }
+  if (has_bytes(found[NFULA_SEQ], 4)) {
+    std::uint32_t number = ntohl(mnl_attr_get_u32(found[NFULA_SEQ]));
+    counters_.lost += number - next_number_;
+    next_number_ = number + 1;
+  }
+  ++counters_.copies;
+  std::uint32_t sampled = sampled_one_in(found[NFULA_PREFIX]);
+  if (sampled != sampled_ || packets_.size() == kBatch) hand_over(take);
+  sampled_ = sampled;
+
+  forward::Packet& packet = packets_.emplace_back();
+  packet.data = static_cast<std::byte*>(mnl_attr_get_payload(found[NFULA_PAYLOAD]));
+  packet.length = packet.capacity = mnl_attr_get_payload_len(found[NFULA_PAYLOAD]);
+  packet.original_length = ip_length(packet.data, packet.length);
+  if (has_bytes(found[NFULA_IFINDEX_INDEV], 4))
+    packet.ingress = static_cast<std::uint16_t>(ntohl(mnl_attr_get_u32(found[NFULA_IFINDEX_INDEV])));
+  packet.received_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
+}
+
+void NfLog::hand_over(const LivePlane::TakeCopies& take) {
+  if (!packets_.empty()) take(packets_, sampled_);
+  packets_.clear();
+}
+
+}  // namespace netserv::plane
