@@ -34,6 +34,8 @@ def main(arguments=None):
     up.add_argument("--no-nodes", action="store_true", help="the network only")
     run = verb("run", _run, "runs a scenario and ends with its verdict")
     run.add_argument("scenario")
+    for each in (up, run):
+        each.add_argument("--plane", choices=topology.PLANES, help="forwarding plane of all nodes (default: the topology's, auto)")
     shell = verb("shell", _shell, "a shell, or a command, on a host of a lab that is up")
     shell.add_argument("host")
     shell.add_argument("--lab", help="which, if several are up")
@@ -118,11 +120,11 @@ def _up(chosen):
     build = None if chosen.no_nodes else Build.find(chosen.build)
 
     def stay(folder):
-        with Lab(plan, folder, build) as lab:
+        with Lab(plan, folder, build, plane=chosen.plane) as lab:
             if not chosen.no_nodes:
                 for node in lab.nodes.values():
                     node.start()
-                    print(f"  node {node.name}: sockets {node.ncm_socket} {node.admin_socket}, metrics http://{node.metrics_address}/metrics")
+                    print(f"  node {node.name}: plane {node.status()['plane']}, sockets {node.ncm_socket} {node.admin_socket}, metrics http://{node.metrics_address}/metrics")
             print(f"lab {folder.name} is up: {', '.join(plan.hosts)}")
             print(f"  netserv lab shell HOST [COMMAND...]; netserv lab down {folder.name}; or Ctrl-C here", flush=True)
             signal.pause()
@@ -138,7 +140,7 @@ def _run(chosen):
     build = Build.find(chosen.build)
 
     def play(folder):
-        with Lab(topology.find(scenario.TOPOLOGY), folder, build) as lab:
+        with Lab(topology.find(scenario.TOPOLOGY), folder, build, plane=chosen.plane) as lab:
             try:
                 scenario.run(lab)
             except Exception:

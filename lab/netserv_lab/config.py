@@ -15,6 +15,11 @@ def text(node):
             "cache_folder": str(node.cache_folder),
             "management": [str(a.ip) for end in node.host.spec.ends for a in end.addresses],
         }),
+        ("[forwarder]", {
+            "plane": node.plane,
+            "interfaces": [end.interface for end in node.host.spec.ends],
+            "bypass": node.bypass,
+        }),
         ("[containers]", {"pool4": "100.64.0.0/24", "pool6": "fd64::/112", "idle_seconds": 2}),
         ("[helpers]", {"fetch_seconds": 5, "private_ranges": RANGES}),
         ("[metrics]", {"listen": node.metrics_address}),

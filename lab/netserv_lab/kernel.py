@@ -14,7 +14,7 @@ MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 _PR_SET_PDEATHSIG = 1
 _SIOCETHTOOL = 0x8946
-_ETHTOOL_STXCSUM = 0x17
+_ETHTOOL_STXCSUM, _ETHTOOL_SGRO = 0x17, 0x2C
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -57,7 +57,16 @@ def network_of(fd):
 
 def transmit_checksums_in_software(interface):
     """veth leaves checksums to hardware that does not exist; packets read off it would carry wrong ones."""
-    value = bytearray(struct.pack("II", _ETHTOOL_STXCSUM, 0))
+    _ethtool(interface, _ETHTOOL_STXCSUM, 0)
+
+
+def receive_offload(interface):
+    """A veth takes packets that an XDP program sends it only if its own end polls, as GRO makes it do."""
+    _ethtool(interface, _ETHTOOL_SGRO, 1)
+
+
+def _ethtool(interface, command, number):
+    value = bytearray(struct.pack("II", command, number))
     buffer = (ctypes.c_char * len(value)).from_buffer(value)
     request = struct.pack("16sP", interface.encode(), ctypes.addressof(buffer))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

@@ -6,7 +6,8 @@ from .network import Network
 
 
 class Lab:
-    def __init__(self, plan, folder, build=None, publishers=None):
+    def __init__(self, plan, folder, build=None, publishers=None, plane=None):
+        """`plane`: of all nodes, before what the topology says of each."""
         self.folder = folder
         self.build = build
         self.network = Network(plan, folder)
@@ -14,7 +15,8 @@ class Lab:
         self.nodes = {}
         if build:
             self.publishers = self._publishers(publishers or {"alice": "publisher"})
-            self.nodes = {name: node.Node(self.network[name], build, folder / "nodes" / name, self.publishers.values())
+            self.nodes = {name: node.Node(self.network[name], build, folder / "nodes" / name, self.publishers.values(),
+                                          plane or host.plane)
                           for name, host in plan.hosts.items() if host.netserv}
 
     def _publishers(self, wanted):

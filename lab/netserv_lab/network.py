@@ -97,6 +97,8 @@ class Network:
             with kernel.network_of(host.fd):
                 kernel.transmit_checksums_in_software(end.interface)
             ip("link", "set", end.interface, "up", host=host)
+            with kernel.network_of(host.fd):
+                kernel.receive_offload(end.interface)
         for end, peer, mac in ((a, b, macs[1]), (b, a, macs[0])):
             for address in peer.addresses:
                 ip("neighbour", "replace", address.ip, "lladdr", mac, "dev", end.interface, "nud", "permanent",

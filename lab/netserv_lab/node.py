@@ -24,12 +24,15 @@ class CommandFailed(Expected):
 
 
 class Node:
-    def __init__(self, host, build, folder, publishers=()):
+    def __init__(self, host, build, folder, publishers=(), plane="auto"):
+        """`plane`: the configuration's; what the node then takes is in status()."""
         self.host = host
         self.name = host.name
         self.build = build
         self.folder = folder
         self.publishers = list(publishers)
+        self.plane = plane
+        self.bypass = False
         self.run_folder = folder / "run"
         self.state_folder = folder / "state"
         self.cache_folder = folder / "cache"
@@ -57,8 +60,7 @@ class Node:
         self.config.write_text(config.text(self))
 
     def start_forwarder(self):
-        self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--run-dir", self.run_folder,
-                                         "--log-level", "debug")
+        self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--config", self.config)
         self.forwarder.wait_for_line("listening on")  # a connection to look would replace netservd's
 
     def start_netservd(self):

@@ -44,6 +44,12 @@ def _nfqueue():
     return _tool("iptables") or _in_new_namespace(f"iptables {rule}", f"ip6tables {rule}")
 
 
+def _xdp(mode):
+    """On a veth, as the lab's links are."""
+    probe = Path(__file__).resolve().parent / "xdp_probe.py"
+    return _in_new_namespace("ip link add v0 type veth peer name v1", f"{sys.executable} {probe} v0 {mode}")
+
+
 def _pid_namespace():
     done = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True, text=True)
     return None if done.returncode == 0 else done.stderr.strip()
@@ -77,6 +83,8 @@ CAPABILITIES = {
     "veth": _veth,
     "IPv6": _ipv6,
     "NFQUEUE": _nfqueue,
+    "AF_XDP": lambda: _xdp("generic"),
+    "native XDP": lambda: _xdp("native"),
     "control groups": _cgroups,
     "liblxc": _lxc,
     "sipp": lambda: _tool("sipp"),

@@ -6,6 +6,7 @@
     [hosts.edge]
     router = true            # forwards IPv4 and IPv6
     netserv = true           # runs a NetServ node
+    plane = "netfilter"      # its forwarding plane: auto (the default), xdp or netfilter
     [[links]]
     ends = ["client 10.1.0.2/24 fd00:1::2/64", "edge 10.1.0.1/24 fd00:1::1/64"]
 
@@ -17,6 +18,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+PLANES = ("auto", "xdp", "netfilter")
 FOLDER = Path(__file__).resolve().parent.parent / "topologies"
 
 
@@ -36,6 +38,7 @@ class Host:
     name: str
     router: bool = False
     netserv: bool = False
+    plane: str = "auto"
     routes: list = field(default_factory=list)
     ends: list = field(default_factory=list)
 
@@ -86,11 +89,13 @@ def _build(name, data):
         raise BadTopology(f"unknown key {sorted(unknown)[0]}")
     hosts = {}
     for host, keys in data.get("hosts", {}).items():
-        unknown = set(keys) - {"router", "netserv", "routes"}
+        unknown = set(keys) - {"router", "netserv", "plane", "routes"}
         if unknown:
             raise BadTopology(f"hosts.{host}: unknown key {sorted(unknown)[0]}")
         if len(host) > 15 or not host.replace("-", "").isalnum():
             raise BadTopology(f"hosts.{host}: a name is up to 15 letters, digits and dashes")
+        if keys.get("plane", "auto") not in PLANES:
+            raise BadTopology(f"hosts.{host}: plane is one of {', '.join(PLANES)}")
         hosts[host] = Host(host, **keys)
     links = []
     for number, link in enumerate(data.get("links", [])):

@@ -23,7 +23,7 @@ def run(lab):
     story.line(f"also at the router: publisher {publisher.host.address()}, visualizer {lab['visualizer'].address()}")
     node = lab.node.start()
     status = node.status()
-    story.line(f"node up: plane {status['plane']} ({status.get('plane_detail', '')})")
+    story.line(f"node up: plane {status['plane']} ({status['plane_detail']}): {status['plane_reason']}")
     visualizer = Visualizer(lab["visualizer"])
     publisher.serve("keepalive", "netmonitor")
 

@@ -65,6 +65,15 @@ void read_node(Section& s, Config::Node& n) {
     if (!folder->starts_with('/')) s.problem(key, "must be an absolute path");
 }
 
+void read_forwarder(Section& s, Config::Forwarder& f) {
+  s.text("socket", f.socket);
+  s.text("plane", f.plane);
+  s.texts("interfaces", f.interfaces);
+  s.boolean("bypass", f.bypass);
+  s.boolean("busy_poll", f.busy_poll);
+  if (f.plane != "auto" && f.plane != "xdp" && f.plane != "netfilter") s.problem("plane", "must be auto, xdp or netfilter");
+}
+
 void read_containers(Section& s, Config::Containers& c) {
   s.parsed("pool4", c.pool4, &Prefix::parse);
   Prefix six;
@@ -148,7 +157,7 @@ Result<Config> parse(std::string_view source, const std::string& file) {
     s.text("socket", c.admin.socket);
     s.number("mode", c.admin.mode, 0, kMode);
   });
-  section("forwarder", [&](Section& s) { s.text("socket", c.forwarder.socket); });
+  section("forwarder", [&](Section& s) { read_forwarder(s, c.forwarder); });
   section("containers", [&](Section& s) { read_containers(s, c.containers); });
   section("helpers", [&](Section& s) { read_helpers(s, c.helpers); });
   section("metrics", [&](Section& s) {

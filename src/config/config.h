@@ -1,5 +1,5 @@
 // netservd.toml as a value (docs/man/netservd.toml.5). parse(print(config)) == config. Every key has a default but
-// node.address and a publisher's name and key. Unknown keys are refused.
+// node.address and a publisher's name and key. Unknown keys are refused. netservd and the forwarder read the same file.
 #pragma once
 
 #include <chrono>
@@ -71,7 +71,11 @@ struct Config {
     bool operator==(const Admin&) const = default;
   } admin;
   struct Forwarder {
-    std::string socket;  // empty: RUN_FOLDER/forwarder.sock
+    std::string socket;                   // empty: RUN_FOLDER/forwarder.sock
+    std::string plane = "auto";           // or xdp, netfilter
+    std::vector<std::string> interfaces;  // of the xdp plane; empty: all that packets are routed by
+    bool bypass = false;                  // may `auto` take xdp past firewall, NAT and qdiscs
+    bool busy_poll = false;
     bool operator==(const Forwarder&) const = default;
   } forwarder;
   struct Containers {

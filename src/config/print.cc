@@ -62,6 +62,10 @@ std::string print(const Config& c) {
   o += fmt::format("mode = 0o{:o}\n", c.admin.mode);
   o += "\n[forwarder]\n";
   line(o, "socket", c.forwarder.socket);
+  line(o, "plane", c.forwarder.plane);
+  line(o, "interfaces", c.forwarder.interfaces);
+  line(o, "bypass", c.forwarder.bypass);
+  line(o, "busy_poll", c.forwarder.busy_poll);
   o += "\n[containers]\n";
   line(o, "pool4", c.containers.pool4);
   if (c.containers.pool6) line(o, "pool6", *c.containers.pool6);

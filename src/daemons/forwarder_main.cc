@@ -1,18 +1,19 @@
 // netserv-forwarder: the only process that touches packets on the router's side. Needs CAP_NET_ADMIN and
 // CAP_NET_RAW, and gives up all else before it listens to anyone.
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
+#include <sys/capability.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <memory>
 #include <string>
 
 #include "base/log.h"
+#include "config/config.h"
+#include "daemons/forwarder_plane.h"
 #include "daemons/forwarder_service.h"
 #include "plane/fake/idle_plane.h"
-#include "plane/netfilter/netfilter_plane.h"
-#include "plane/xdp/xdp_plane.h"
+#include "plane/netfilter/xtables.h"
 #include "sys/capabilities.h"
 #include "sys/event_loop.h"
 
@@ -20,9 +21,9 @@ namespace netserv::daemons {
 namespace {
 
 struct Options {
-  std::string socket, run_directory = "/run/netserv", ring_directory, plane = "auto", log_level = "info";
+  std::string config, socket, run_directory = "/run/netserv", ring_directory, plane = "auto", log_level = "info";
   unsigned queue = 8100, mark = 0x4e53, stall_ms = 50;
-  bool clean = false, busy_poll = false;
+  bool clean = false, busy_poll = false, bypass = false;
   std::vector<std::string> interfaces;
 };
 
@@ -37,18 +38,29 @@ LogLevel level_of(const std::string& name) {
   return name == "error" ? LogLevel::kError : LogLevel::kInfo;
 }
 
-Result<std::unique_ptr<plane::LivePlane>> make_plane(const Options& o, const plane::RuleOptions& rules) {
-  if (o.plane == "fake") return std::make_unique<plane::IdlePlane>();
-  if (o.plane == "xdp") {
-    plane::XdpPlaneOptions xdp;
-    xdp.interfaces = o.interfaces;
-    xdp.busy_poll = o.busy_poll;
-    xdp.mark = o.mark;
-    NETSERV_ASSIGN(std::unique_ptr<plane::LivePlane> made, plane::XdpPlane::open(xdp));
-    return made;
+// What the command line does not say, the node's configuration does.
+Status read_config(const CLI::App& said, Options& o) {
+  NETSERV_ASSIGN(config::Config c, config::load(o.config));
+  auto take = [&](const char* option, auto& ours, auto theirs) {
+    if (said.count(option) == 0) ours = std::move(theirs);
+  };
+  take("--run-dir", o.run_directory, c.node.run_folder);
+  take("--socket", o.socket, c.forwarder_socket());
+  take("--plane", o.plane, c.forwarder.plane);
+  take("--interface", o.interfaces, c.forwarder.interfaces);
+  take("--bypass", o.bypass, c.forwarder.bypass);
+  take("--busy-poll", o.busy_poll, c.forwarder.busy_poll);
+  if (said.count("--log-level") == 0) set_log_level(c.log_level);
+  return {};
+}
+
+Result<OpenedPlane> make_plane(const Options& o, const plane::RuleOptions& rules) {
+  if (o.plane == "fake") {
+    NETSERV_TRY(sys::keep_capabilities({CAP_NET_ADMIN}));
+    return OpenedPlane{std::make_unique<plane::IdlePlane>(), "configured"};
   }
-  NETSERV_ASSIGN(std::unique_ptr<plane::LivePlane> made, plane::NetfilterPlane::create(rules));
-  return made;
+  NETSERV_ASSIGN(plane::PlaneKind wanted, plane::plane_named(o.plane));
+  return open_plane({{wanted, o.interfaces, o.bypass}, rules, o.busy_poll});
 }
 
 int run(const Options& o) {
@@ -60,21 +72,19 @@ int run(const Options& o) {
   sys::EventLoop loop;
   auto stop_on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
   auto stop_on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });
-  std::vector<int> rights{CAP_NET_ADMIN, CAP_NET_RAW};
-  // The XDP program; and packet memory shared with the kernel, which is locked.
-  if (o.plane == "xdp") rights.insert(rights.end(), {CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK});
-  if (Status kept = sys::keep_capabilities(rights); !kept) return report(kept.error());
-  auto plane = make_plane(o, rules);
-  if (!plane) return report(plane.error());
+  auto opened = make_plane(o, rules);
+  if (!opened) return report(opened.error());
+  plane::LivePlane& plane = *opened->plane;
 
   ForwarderOptions options;
   options.socket = o.socket.empty() ? o.run_directory + "/forwarder.sock" : o.socket;
   options.ring_directory = o.ring_directory.empty() ? o.run_directory + "/rings" : o.ring_directory;
   options.limits.stall = std::chrono::milliseconds(o.stall_ms);
-  auto service = ForwarderService::start(loop, **plane, options);
+  options.plane_reason = opened->reason;
+  auto service = ForwarderService::start(loop, plane, options);
   if (!service) return report(service.error());
-  log_info({.name = "forwarder"}, "listening on {}, plane {} ({})", options.socket, (*plane)->name(),
-           (*plane)->detail());
+  log_info({.name = "forwarder"}, "plane {} ({}): {}", plane.name(), plane.detail(), opened->reason);
+  log_info({.name = "forwarder"}, "listening on {}", options.socket);
   int code = loop.run();
   (*service)->shut_down();
   return code;
@@ -86,12 +96,13 @@ int run(const Options& o) {
 int main(int argc, char** argv) {
   netserv::daemons::Options o;
   CLI::App app{"Moves packets between the router's forwarding path and the containers"};
-  app.set_config("--config", "", "Read options from this file (TOML, names as here without the dashes)");
+  app.add_option("--config,-c", o.config, "The node's configuration, netservd.toml(5); options given here go before it");
   app.add_option("--run-dir", o.run_directory, "Folder of the socket and the rings")->capture_default_str();
   app.add_option("--socket", o.socket, "Control socket (RUN_DIR/forwarder.sock)");
   app.add_option("--ring-dir", o.ring_directory, "noexec tmpfs for packet rings (RUN_DIR/rings)");
   app.add_option("--plane", o.plane)->check(CLI::IsMember({"auto", "netfilter", "xdp", "fake"}))->capture_default_str();
-  app.add_option("--interface", o.interfaces, "Interface of the xdp plane; give one for each");
+  app.add_option("--interface", o.interfaces, "Interface of the xdp plane, one for each (all that packets are routed by)");
+  app.add_flag("--bypass", o.bypass, "auto may take xdp past firewall, NAT and qdiscs");
   app.add_flag("--busy-poll", o.busy_poll, "xdp plane: the forwarder's own polls drive the interfaces");
   app.add_option("--queue", o.queue, "NFQUEUE number")->check(CLI::Range(0u, 65535u))->capture_default_str();
   app.add_option("--mark", o.mark, "Mark of packets that modules send")->capture_default_str();
@@ -101,5 +112,11 @@ int main(int argc, char** argv) {
   app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed forwarder left behind, and exit");
   CLI11_PARSE(app, argc, argv);
   netserv::set_log_level(netserv::daemons::level_of(o.log_level));
+  if (!o.config.empty()) {
+    if (auto read = netserv::daemons::read_config(app, o); !read) {
+      std::fprintf(stderr, "%s\n", read.error().message().c_str());
+      return 2;
+    }
+  }
   return netserv::daemons::run(o);
 }

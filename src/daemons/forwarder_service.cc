@@ -120,7 +120,7 @@ void ForwarderService::send(const ipc::FromForwarder& message, const std::vector
 void ForwarderService::handle(const ipc::ForwarderHello& hello) {
   if (hello.protocol != ipc::kForwarderProtocol)
     log_warning(kSubject, "netservd speaks protocol {}, not {}", hello.protocol, ipc::kForwarderProtocol);
-  send(ipc::ForwarderWelcome{ipc::kForwarderProtocol, plane_.name(), plane_.detail()});
+  send(ipc::ForwarderWelcome{ipc::kForwarderProtocol, plane_.name(), plane_.detail(), options_.plane_reason});
 }
 
 void ForwarderService::handle(const ipc::ConfigureContainer& config) {

@@ -19,6 +19,7 @@ namespace netserv::daemons {
 struct ForwarderOptions {
   std::string socket;
   std::string ring_directory;  // on a tmpfs mounted nosuid,nodev,noexec
+  std::string plane_reason;    // why this plane, for people
   forward::Limits limits;
 };
 

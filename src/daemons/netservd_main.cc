@@ -2,6 +2,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include "base/log.h"
@@ -9,6 +11,7 @@
 #include "daemons/netservd/journal_sink.h"
 #include "daemons/netservd/netservd.h"
 #include "daemons/netservd/settings.h"
+#include "plane/choice/probe.h"
 
 namespace {
 
@@ -25,6 +28,17 @@ void block_event_signals() {
   sigemptyset(&signals);
   for (int number : {SIGHUP, SIGINT, SIGTERM, SIGCHLD}) sigaddset(&signals, number);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+}
+
+// Which plane a forwarder started here and now would take; of another machine's file it can't be told.
+std::string plane_here(const netserv::config::Config& config) {
+  using namespace netserv;
+  plane::PlaneWish wish{*plane::plane_named(config.forwarder.plane), config.forwarder.interfaces, config.forwarder.bypass};
+  auto choice = plane::choose_plane(wish, plane::probe_host());
+  if (!choice) return fmt::format("plane {}: not on this machine: {}", config.forwarder.plane, choice.error().message());
+  std::string_view names = plane::to_string(choice->plane);
+  return choice->interfaces.empty() ? fmt::format("plane {}: {}", names, choice->reason)
+                                    : fmt::format("plane {} on {}: {}", names, fmt::join(choice->interfaces, ", "), choice->reason);
 }
 
 }  // namespace
@@ -50,6 +64,7 @@ int main(int argc, char** argv) {
   }
   if (!check.empty()) {
     if (print) std::fputs(config::print(*config).c_str(), stdout);
+    std::printf("# %s\n", plane_here(*config).c_str());
     return 0;
   }
 

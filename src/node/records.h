@@ -194,7 +194,7 @@ struct State {
   std::uint64_t next_generation = 1;  // of rings and filters; unique in this process
   bool forwarder_up = false;
   TimePoint forwarder_lost;  // or this process's start; its filters may outlive the connection
-  std::string plane, plane_detail;
+  std::string plane, plane_detail, plane_reason;
   bool operator==(const State&) const = default;
 };
 

@@ -196,6 +196,7 @@ void Stepper::on(const ForwarderUp& up) {
   state().forwarder_up = true;
   state().plane = up.welcome.plane;
   state().plane_detail = up.welcome.plane_detail;
+  state().plane_reason = up.welcome.plane_reason;
   for (auto& [id, c] : state().containers) {
     forget_filters(c);
     c.at_forwarder = true;

@@ -16,14 +16,15 @@ from netserv_lab.waiting import until  # noqa: E402
 KEEPALIVE, NETMONITOR = "NetServ.apps.KeepAlive_1.0.0", "NetServ.apps.NetMonitor_1.0.0"
 
 
-def in_lab(topology_name="edge", start=True, **lab_options):
-    """Decorator: test(self, lab) is called with a lab that is up, its nodes started, in processes of its own."""
+def in_lab(topology_name="edge", start=True, plane="xdp", **lab_options):
+    """Decorator: test(self, lab) is called with a lab that is up, its nodes started on that plane, in processes of its
+    own."""
 
     def decorate(test):
         @functools.wraps(test)
         def wrapper(self):
             def play(folder):
-                with Lab(topology.find(topology_name), folder, Build.find(), **lab_options) as lab:
+                with Lab(topology.find(topology_name), folder, Build.find(), plane=plane, **lab_options) as lab:
                     try:
                         if start:
                             for node in lab.nodes.values():
@@ -69,5 +70,5 @@ def fates(node):
 
 
 def main():
-    probe.skip_unless((*probe.NODE, "sipp"))
+    probe.skip_unless((*probe.NODE, "AF_XDP", "sipp"))
     unittest.main(verbosity=2)

@@ -50,6 +50,7 @@ json status_json(const Facts& f) {
               {"forwarder", f.state.forwarder_up ? "connected" : "absent"},
               {"plane", f.state.plane},
               {"plane_detail", f.state.plane_detail},
+              {"plane_reason", f.state.plane_reason},
               {"modules", f.state.modules.size()},
               {"containers", f.state.containers.size()},
               {"publishers", f.state.settings.publishers.size()},

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "netserv_xdp.skel.h"
+#include "plane/xdp/redirect_target.h"
 #include "sys/fd.h"
 
 namespace netserv::plane {
@@ -97,11 +98,6 @@ Result<XdpMode> XdpProgram::attach(unsigned ifindex, const std::string& name) {
     options.flags = mode == XdpMode::kNative ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
     sys::UniqueFd link(bpf_link_create(fd, static_cast<int>(ifindex), BPF_XDP, &options));
     if (link) {
-      bpf_devmap_val target{};
-      target.ifindex = ifindex;
-      __u32 key = ifindex;
-      if (bpf_map_update_elem(bpf_map__fd(impl_->skeleton->maps.egress), &key, &target, BPF_ANY) != 0)
-        return fail_errno(name, "entering it as an egress interface", errno);
       impl_->attached[ifindex].link = std::move(link);
       impl_->attached[ifindex].mac = mac;
       return mode;
@@ -111,6 +107,19 @@ Result<XdpMode> XdpProgram::attach(unsigned ifindex, const std::string& name) {
                         errno);
   }
   return fail(Origin::kSystem, name, "attaching the XDP program failed");
+}
+
+Status XdpProgram::choose_egress() {
+  int map = bpf_map__fd(impl_->skeleton->maps.egress);
+  for (const auto& [ifindex, attachment] : impl_->attached) {
+    bpf_devmap_val target{};
+    target.ifindex = ifindex;
+    __u32 key = ifindex;
+    if (!takes_redirects(ifindex)) bpf_map_delete_elem(map, &key);
+    else if (bpf_map_update_elem(map, &key, &target, BPF_ANY) != 0)
+      return fail_errno("interface " + std::to_string(ifindex), "entering it as an egress interface", errno);
+  }
+  return {};
 }
 
 void XdpProgram::detach(unsigned ifindex) {
@@ -156,6 +165,7 @@ Status XdpProgram::set_filters(std::span<const forward::Wanted> filters) {
   int shapes_fd = bpf_map__fd(impl_->skeleton->maps.shapes);
   FilterKeys before = impl_->filters.keys();
   auto shapes_before = impl_->filters.shapes();
+  NETSERV_TRY(choose_egress());
   NETSERV_TRY(impl_->filters.replace(filters));
   const FilterKeys& now = impl_->filters.keys();
 

@@ -49,6 +49,9 @@ class XdpProgram {
 
  private:
   XdpProgram() = default;
+  // Observed packets leave from the program itself only by interfaces that take redirects; that changes with what
+  // happens at the far end of a veth, so it is asked again with every change of filters.
+  Status choose_egress();
   struct Impl;
   std::unique_ptr<Impl> impl_;
   nsx_state* state_ = nullptr;  // the `state` map, mapped

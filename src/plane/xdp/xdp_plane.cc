@@ -81,7 +81,7 @@ XdpPlane::FrameNote& XdpPlane::note(FrameAddress frame) {
 
 Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options) {
   if (options.interfaces.empty())
-    return fail(Origin::kOperator, "plane xdp", "names no interfaces; give --interface for each");
+    return fail(Origin::kOperator, "plane xdp", "names no interfaces");
   std::unique_ptr<XdpPlane> plane(new XdpPlane);
   plane->copies_.reserve(256);
   plane->copies_bytes_.reserve(256 * 1024);

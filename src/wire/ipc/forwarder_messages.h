@@ -24,7 +24,7 @@
 
 namespace netserv::ipc {
 
-inline constexpr std::uint32_t kForwarderProtocol = 1;
+inline constexpr std::uint32_t kForwarderProtocol = 2;
 inline constexpr std::size_t kMaxControlBytes = 128 * 1024;  // one message
 
 struct ForwarderHello {
@@ -102,8 +102,9 @@ struct ForwarderWelcome {
   std::uint32_t protocol = kForwarderProtocol;
   std::string plane;         // "netfilter", "xdp", "fake"
   std::string plane_detail;  // how: "iptables NFQUEUE 0-1", "native", for people
+  std::string plane_reason = {};  // why this one, for people
   bool operator==(const ForwarderWelcome&) const = default;
-  template <class A> void fields(A& a) { a(protocol, plane, plane_detail); }
+  template <class A> void fields(A& a) { a(protocol, plane, plane_detail, plane_reason); }
 };
 
 // Carries three descriptors: the ring file, the container's wake-up eventfd, the forwarder's (ring/layout.h).

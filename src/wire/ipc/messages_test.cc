@@ -44,7 +44,7 @@ TEST(ForwarderMessages, RoundTrip) {
         ToForwarder(SetDrain{true}), ToForwarder(GetForwarderStats{}),
         ToForwarder(SetReserved{{*Prefix::parse("10.0.0.0/8")}})})
     expect_round_trip(m);
-  for (const FromForwarder& m : {FromForwarder(ForwarderWelcome{1, "fake", ""}), FromForwarder(ContainerRing{ContainerId(7)}),
+  for (const FromForwarder& m : {FromForwarder(ForwarderWelcome{1, "fake", "", "configured"}), FromForwarder(ContainerRing{ContainerId(7)}),
                                  FromForwarder(ForwarderStats{{{"packets", 1}}, {{ContainerId(7), {{"drop", 2}}}}})})
     expect_round_trip(m);
 }

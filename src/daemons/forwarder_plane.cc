@@ -1,0 +1,49 @@
+#include "daemons/forwarder_plane.h"
+
+#include "base/log.h"
+#include "plane/choice/probe.h"
+#include "plane/netfilter/netfilter_plane.h"
+#include "plane/xdp/xdp_plane.h"
+#include "sys/capabilities.h"
+
+namespace netserv::daemons {
+namespace {
+
+constexpr LogSubject kSubject{.name = "forwarder"};
+
+Result<std::unique_ptr<plane::LivePlane>> open_xdp(const PlaneOptions& options, const plane::PlaneChoice& choice) {
+  plane::XdpPlaneOptions xdp;
+  xdp.interfaces = choice.interfaces;
+  xdp.busy_poll = options.busy_poll;
+  xdp.mark = options.rules.mark;
+  NETSERV_ASSIGN(std::unique_ptr<plane::LivePlane> made, plane::XdpPlane::open(xdp));
+  return made;
+}
+
+}  // namespace
+
+Result<OpenedPlane> open_plane(const PlaneOptions& options) {
+  const std::vector<cap_value_t> rights{CAP_NET_ADMIN, CAP_NET_RAW};
+  // The XDP program; and packet memory shared with the kernel, which is locked.
+  const std::vector<cap_value_t> more{CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK};
+  NETSERV_TRY(sys::keep_capabilities(options.wish.plane == plane::PlaneKind::kNetfilter ? rights : more));
+  // Its rules, should a killed forwarder have left some, would queue packets past the xdp plane.
+  if (auto cleaned = plane::Xtables(options.rules).clean(); !cleaned)
+    log_warning(kSubject, "old rules: {}", cleaned.error().message());
+
+  plane::HostFacts facts;
+  if (options.wish.plane != plane::PlaneKind::kNetfilter) facts = plane::probe_host();
+  NETSERV_ASSIGN(plane::PlaneChoice choice, plane::choose_plane(options.wish, facts));
+  if (choice.plane == plane::PlaneKind::kXdp) {
+    auto made = open_xdp(options, choice);
+    if (made) return OpenedPlane{std::move(*made), choice.reason};
+    facts.xdp_problem = made.error().message();
+    NETSERV_ASSIGN(choice, plane::choose_plane(options.wish, facts));
+  }
+  NETSERV_TRY(sys::keep_capabilities(rights));
+  auto made = plane::NetfilterPlane::create(options.rules);
+  if (!made) return fail(made.error().origin, made.error().subject, made.error().text + " (" + choice.reason + ")");
+  return OpenedPlane{std::move(*made), choice.reason};
+}
+
+}  // namespace netserv::daemons

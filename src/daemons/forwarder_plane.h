@@ -1,0 +1,28 @@
+// The forwarder's choice of a plane, carried out: probes the router, opens what was chosen, and with `auto` falls
+// back to netfilter where xdp does not work.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "plane/choice/choice.h"
+#include "plane/live_plane.h"
+#include "plane/netfilter/rules.h"
+
+namespace netserv::daemons {
+
+struct PlaneOptions {
+  plane::PlaneWish wish;
+  plane::RuleOptions rules;
+  bool busy_poll = false;
+};
+
+struct OpenedPlane {
+  std::unique_ptr<plane::LivePlane> plane;
+  std::string reason;
+};
+
+// Gives up the rights that the plane opened does not need.
+Result<OpenedPlane> open_plane(const PlaneOptions& options);
+
+}  // namespace netserv::daemons

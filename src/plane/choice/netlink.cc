@@ -1,0 +1,129 @@
+#include "plane/choice/netlink.h"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <span>
+
+namespace netserv::plane {
+namespace {
+
+using OnMessage = std::function<void(const nlmsghdr*)>;
+
+int call(const nlmsghdr* message, void* function) {
+  (*static_cast<const OnMessage*>(function))(message);
+  return MNL_CB_OK;
+}
+
+// Sends a dump request and calls `each` for every message of the answer; returns errno, or 0.
+int dump_once(int bus, std::uint16_t type, std::span<const char> extra, const OnMessage& each) {
+  std::unique_ptr<mnl_socket, int (*)(mnl_socket*)> socket(mnl_socket_open(bus), &mnl_socket_close);
+  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return errno;
+  alignas(nlmsghdr) std::array<char, 32768> buffer{};
+  nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
+  request->nlmsg_type = type;
+  request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request->nlmsg_seq = 1;
+  std::copy(extra.begin(), extra.end(), static_cast<char*>(mnl_nlmsg_put_extra_header(request, extra.size())));
+  if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0) return errno;
+  for (;;) {
+    ssize_t n = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
+    if (n < 0) return errno;
+    int more = mnl_cb_run(buffer.data(), static_cast<std::size_t>(n), 1, mnl_socket_get_portid(socket.get()), call,
+                          const_cast<OnMessage*>(&each));
+    if (more < 0) return errno;
+    if (more == MNL_CB_STOP) return 0;
+  }
+}
+
+// Again if the table changed meanwhile; `out` gets what `add` makes of each message.
+template <class Out, class Header>
+int dump(int bus, std::uint16_t type, const Header& header, Out& out, void (*add)(const nlmsghdr*, Out&)) {
+  std::span<const char> extra(reinterpret_cast<const char*>(&header), sizeof header);
+  int error = EINTR;
+  for (int tries = 0; tries < 5 && error == EINTR; ++tries) {
+    out.clear();
+    error = dump_once(bus, type, extra, [&](const nlmsghdr* message) {
+      if (mnl_nlmsg_get_payload_len(message) >= sizeof header) add(message, out);
+    });
+  }
+  return error;
+}
+
+// The attributes of a message or of a nested one, by type.
+template <std::size_t N>
+using Attributes = std::array<const nlattr*, N>;
+template <std::size_t N>
+int collect(const nlattr* attribute, void* data) {
+  auto& found = *static_cast<Attributes<N>*>(data);
+  if (mnl_attr_get_type(attribute) < N) found[mnl_attr_get_type(attribute)] = attribute;
+  return MNL_CB_OK;
+}
+std::string text_of(const nlattr* attribute) {
+  if (attribute == nullptr || mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) < 0) return {};
+  return mnl_attr_get_str(attribute);
+}
+unsigned number_of(const nlattr* attribute, unsigned otherwise) {
+  return attribute == nullptr || mnl_attr_get_payload_len(attribute) < 4 ? otherwise : ntohl(mnl_attr_get_u32(attribute));
+}
+
+void add_qdisc(const nlmsghdr* message, std::multimap<unsigned, std::string>& out) {
+  const auto& about = *static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message));
+  // One below the root belongs to the root's.
+  if (about.tcm_parent != TC_H_ROOT && about.tcm_parent != TC_H_INGRESS) return;
+  Attributes<TCA_MAX + 1> found{};
+  (void)mnl_attr_parse(message, sizeof(tcmsg), collect<TCA_MAX + 1>, &found);
+  out.emplace(static_cast<unsigned>(about.tcm_ifindex), text_of(found[TCA_KIND]));
+}
+
+void add_chain(const nlmsghdr* message, std::vector<NftChain>& out) {
+  Attributes<NFTA_CHAIN_MAX + 1> found{};
+  (void)mnl_attr_parse(message, sizeof(nfgenmsg), collect<NFTA_CHAIN_MAX + 1>, &found);
+  if (found[NFTA_CHAIN_HOOK] == nullptr) return;
+  Attributes<NFTA_HOOK_MAX + 1> hook{};
+  (void)mnl_attr_parse_nested(found[NFTA_CHAIN_HOOK], collect<NFTA_HOOK_MAX + 1>, &hook);
+  NftChain chain;
+  chain.family = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family;
+  chain.table = text_of(found[NFTA_CHAIN_TABLE]);
+  chain.name = text_of(found[NFTA_CHAIN_NAME]);
+  chain.device = text_of(hook[NFTA_HOOK_DEV]);
+  chain.hook = number_of(hook[NFTA_HOOK_HOOKNUM], 0);
+  chain.accepts = number_of(found[NFTA_CHAIN_POLICY], NF_ACCEPT) == NF_ACCEPT;
+  chain.rules = number_of(found[NFTA_CHAIN_USE], 0);
+  out.push_back(std::move(chain));
+}
+
+}  // namespace
+
+Result<std::multimap<unsigned, std::string>> dump_qdiscs() {
+  std::multimap<unsigned, std::string> out;
+  tcmsg all{};
+  all.tcm_family = AF_UNSPEC;
+  if (int error = dump(NETLINK_ROUTE, RTM_GETQDISC, all, out, add_qdisc)) return fail_errno("qdiscs", "asking for them", error);
+  return out;
+}
+
+Result<std::vector<NftChain>> dump_nft_chains() {
+  constexpr auto kType = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN);
+  std::vector<NftChain> out;
+  nfgenmsg all{};
+  all.nfgen_family = NFPROTO_UNSPEC;
+  all.version = NFNETLINK_V0;
+  int error = dump(NETLINK_NETFILTER, kType, all, out, add_chain);
+  // How the kernel says that it has none.
+  if (error == EINVAL || error == EOPNOTSUPP || error == EPROTONOSUPPORT) return std::vector<NftChain>{};
+  if (error != 0) return fail_errno("nftables", "asking for its chains", error);
+  return out;
+}
+
+}  // namespace netserv::plane
