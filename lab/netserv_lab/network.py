@@ -67,7 +67,7 @@ class Host:
             name, _, numbers = line.partition(":")
             if name.strip() == interface:
                 n = numbers.split()
-                return {"received": int(n[1]), "received_dropped": int(n[3]), "sent": int(n[9])}
+                return {"received": int(n[1]), "received_dropped": int(n[3]), "sent": int(n[9]), "sent_dropped": int(n[11])}
         raise RuntimeError(f"{self.name}: no interface {interface}")
 
 

@@ -1,4 +1,4 @@
-"""Takes a .wasm file's manifest section apart and puts another in its place, for modules that nodes must refuse."""
+"""Takes a .wasm file's manifest section apart and puts another in its place, for modules of tests."""
 
 import json
 
@@ -47,6 +47,16 @@ def manifest_of(wasm):
     return next(filter(None, (_manifest_in(kind, body) for kind, body, _ in _sections(wasm))))
 
 
+def _manifest_section(manifest):
+    payload = _leb(len(SECTION)) + SECTION + json.dumps(manifest).encode()
+    return b"\0" + _leb(len(payload)) + payload
+
+
+def add_manifest(wasm, **manifest):
+    """The file, which has none, with a manifest."""
+    return wasm + _manifest_section(manifest)
+
+
 def with_manifest(wasm, **changes):
     """The file with keys of its manifest changed."""
     out = bytearray(wasm[:8])
@@ -55,6 +65,5 @@ def with_manifest(wasm, **changes):
         if manifest is None:
             out += whole
             continue
-        payload = _leb(len(SECTION)) + SECTION + json.dumps(manifest | changes).encode()
-        out += b"\0" + _leb(len(payload)) + payload
+        out += _manifest_section(manifest | changes)
     return bytes(out)

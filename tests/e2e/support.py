@@ -69,6 +69,21 @@ def fates(node):
     return counters["packets_in"], by
 
 
+# What the xdp plane lost before its forwarder saw it, or after.
+PLANE_LOSSES = ("xdp_receive_dropped", "xdp_receive_ring_full", "xdp_transmit_ring_full", "xdp_to_kernel_failed",
+                "queue_overruns", "raw_send_failed")
+
+
+def counted_losses(lab, counters):
+    """Packets lost between client and server, by where: each is counted by somebody."""
+    lost = {name: counters.get(name, 0) for name in PLANE_LOSSES}
+    for host, interface in (("client", "eth0"), ("edge", "eth0"), ("edge", "eth1"), ("server", "eth0")):
+        seen = lab[host].interface_counters(interface)
+        lost[f"{host} {interface}"] = seen["received_dropped"] + seen["sent_dropped"]
+    lost["server's sockets"] = sum(lab["server"].udp_counters(v)["RcvbufErrors"] for v in (4, 6))
+    return {where: n for where, n in lost.items() if n}
+
+
 def main():
     probe.skip_unless((*probe.NODE, "AF_XDP", "sipp"))
     unittest.main(verbosity=2)
