@@ -203,6 +203,36 @@ TEST_P(LiveFrames, InterfacesGoDownAndComeBack) {
   }
 }
 
+TEST_P(LiveFrames, InterfacesAreRemovedAndMadeAgainOrGetAnotherAddressOrMtu) {
+  all_is_well();
+  for (const char* part : {"c", "s"}) {
+    for (int i = 0; i < 100; ++i) send_packet(make_udp({"10.0.1.1", "10.0.2.2"}));  // some are still on their way
+    router.remake_link(part);
+    link = router.client_frames();
+    all_is_well();
+  }
+  router.run("ip", {"link", "set", "to_c", "address", "02:00:00:00:00:77"});
+  router.run("ip", {"link", "set", "to_s", "mtu", "1400"});
+  router.forget_neighbours("c");
+  all_is_well();
+}
+
+TEST_P(LiveFrames, AllQueuesOfAnInterfaceAreUsed) {
+  router.remake_link("c", 2);
+  all_is_well();
+  control.close();
+  connect();
+  for (std::uint16_t port = 6000; port < 6032; ++port) {  // the client's kernel spreads them
+    auto flow = router.client_udp(AF_INET, port);
+    ::sendto(flow.get(), "ping flow", 9, 0, reinterpret_cast<sockaddr*>(&to_server), sizeof to_server);
+    EXPECT_EQ(receive(flow), "pong flow");
+  }
+  all_is_well();
+  if (plane() == "xdp") {
+    EXPECT_THAT(detail, ::testing::HasSubstr("to_c native copy, 2 queues; to_s native copy, 1 queue"));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Planes, LiveFrames, ::testing::Values("netfilter", "xdp"),
                          [](const auto& info) { return std::string(info.param); });
 

@@ -114,6 +114,7 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     tell(ipc::ForwarderHello{});
     auto welcome = answer<ipc::ForwarderWelcome>();
     EXPECT_EQ(welcome.plane, plane());
+    detail = welcome.plane_detail;
     EXPECT_THAT(welcome.plane_detail, ::testing::HasSubstr(plane() == "xdp" ? "to_c native" : "NFQUEUE"));
   }
   void tell(const ipc::ToForwarder& message) { ASSERT_TRUE(control.send(ipc::encode(message))); }
@@ -192,6 +193,7 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
   }
 
   Router router;
+  std::string detail;  // the plane's own words
   sys::Channel control;
   sys::Datagram datagram;
   sys::UniqueFd client, server, client6, server6;

@@ -56,26 +56,38 @@ Router::Router() {
        "tmpfs");
   for (const char* part : {"c", "r", "s"}) ip("netns add " + name_ + part);
   for (const char* part : {"c", "s"}) {
-    std::string end = name_ + part, router = name_ + "r";
-    std::string net = part[0] == 'c' ? "1" : "2", host = part[0] == 'c' ? "1" : "2", gateway = part[0] == 'c' ? "2" : "1";
-    ip("-n " + end + " link add eth0 type veth peer name to_" + part + " netns " + router);
-    ip("-n " + end + " addr add 10.0." + net + "." + host + "/24 dev eth0");
-    ip("-n " + end + " addr add 2001:db8:" + net + "::" + host + "/64 dev eth0 nodad");
-    ip("-n " + router + " addr add 10.0." + net + "." + gateway + "/24 dev to_" + part);
-    ip("-n " + router + " addr add 2001:db8:" + net + "::" + gateway + "/64 dev to_" + part + " nodad");
-    // A checksum left to the "hardware" is lost where a frame leaves the kernel's own path.
-    auto offload = sys::run_tool("nsenter", {"--net=/run/netns/" + end, "ethtool", "-K", "eth0", "tx", "off",
-                                            "gro", "on"});  // a veth without GRO takes no frames that XDP redirects
-    must(offload && offload->ok(), "ethtool -K eth0 tx off gro on");
-    ip("-n " + end + " link set eth0 up");
-    ip("-n " + end + " link set lo up");
-    ip("-n " + router + " link set to_" + part + " up");
-    ip("-n " + end + " route add default via 10.0." + net + "." + gateway);
-    ip("-n " + end + " -6 route add default via 2001:db8:" + net + "::" + gateway);
+    make_link(part, 1);
+    ip("-n " + name_ + part + " link set lo up");
   }
   ip("-n " + name_ + "r link set lo up");
   run("sysctl", {"-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"});
 }
+
+void Router::make_link(const std::string& part, int queues) {
+  std::string end = name_ + part, router = name_ + "r", count = std::to_string(queues);
+  std::string several = queues == 1 ? "" : " numtxqueues " + count + " numrxqueues " + count;
+  std::string net = part == "c" ? "1" : "2", host = net, gateway = part == "c" ? "2" : "1";
+  ip("-n " + end + " link add eth0" + several + " type veth peer name to_" + part + several + " netns " + router);
+  ip("-n " + end + " addr add 10.0." + net + "." + host + "/24 dev eth0");
+  ip("-n " + end + " addr add 2001:db8:" + net + "::" + host + "/64 dev eth0 nodad");
+  ip("-n " + router + " addr add 10.0." + net + "." + gateway + "/24 dev to_" + part);
+  ip("-n " + router + " addr add 2001:db8:" + net + "::" + gateway + "/64 dev to_" + part + " nodad");
+  // A checksum left to the "hardware" is lost where a frame leaves the kernel's own path; and a veth without GRO takes
+  // no frames that XDP redirects.
+  auto offload = sys::run_tool("nsenter", {"--net=/run/netns/" + end, "ethtool", "-K", "eth0", "tx", "off", "gro", "on"});
+  must(offload && offload->ok(), "ethtool -K eth0 tx off gro on");
+  ip("-n " + end + " link set eth0 up");
+  ip("-n " + router + " link set to_" + part + " up");
+  ip("-n " + end + " route add default via 10.0." + net + "." + gateway);
+  ip("-n " + end + " -6 route add default via 2001:db8:" + net + "::" + gateway);
+}
+
+void Router::remake_link(const std::string& part, int queues) {
+  ip("-n " + name_ + "r link del to_" + part);
+  make_link(part, queues);
+}
+
+void Router::forget_neighbours(const std::string& part) { ip("-n " + name_ + part + " neigh flush all"); }
 
 Router::~Router() {
   alive_.reset();

@@ -45,10 +45,14 @@ class Router {
   std::string run(const std::string& tool, const std::vector<std::string>& arguments, const std::string& input = {});
   // A program started in the router's namespace; the caller ends and reaps it. It ends with this process.
   pid_t start(const std::vector<std::string>& command);
+  // Removes the link to the client ("c") or server ("s"), to_c or to_s here, and makes it again.
+  void remake_link(const std::string& part, int queues = 1);
+  void forget_neighbours(const std::string& part);
   const std::string& folder() const { return folder_; }
 
  private:
   void ip(const std::string& arguments);
+  void make_link(const std::string& part, int queues);
   void start_guard();
   void tear_down();
   sys::UniqueFd udp(const std::string& space, const char* address, std::uint16_t port);

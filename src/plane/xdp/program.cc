@@ -44,6 +44,7 @@ struct Attachment {
   sys::UniqueFd link;
   std::array<__u8, 6> mac{};
   std::vector<__u32> socket_slots;
+  nsx_port port{};
 };
 
 }  // namespace
@@ -126,13 +127,35 @@ void XdpProgram::detach(unsigned ifindex) {
   auto it = impl_->attached.find(ifindex);
   if (it == impl_->attached.end()) return;
   __u32 key = ifindex;
-  bpf_map_delete_elem(bpf_map__fd(impl_->skeleton->maps.ports), &key);
   bpf_map_delete_elem(bpf_map__fd(impl_->skeleton->maps.egress), &key);
+  clear_port(ifindex);
+  impl_->attached.erase(it);
+}
+
+void XdpProgram::clear_port(unsigned ifindex) {
+  auto it = impl_->attached.find(ifindex);
+  if (it == impl_->attached.end()) return;
+  __u32 key = ifindex;
+  bpf_map_delete_elem(bpf_map__fd(impl_->skeleton->maps.ports), &key);
   for (__u32 slot : it->second.socket_slots) {
     bpf_map_delete_elem(bpf_map__fd(impl_->skeleton->maps.sockets), &slot);
     impl_->slot_used[slot] = false;
   }
-  impl_->attached.erase(it);
+  it->second.socket_slots.clear();
+}
+
+Status XdpProgram::read_address(unsigned ifindex, const std::string& name) {
+  auto it = impl_->attached.find(ifindex);
+  if (it == impl_->attached.end()) return {};
+  NETSERV_ASSIGN(auto mac, mac_of(name));
+  if (mac == it->second.mac) return {};
+  it->second.mac = mac;
+  if (it->second.socket_slots.empty()) return {};  // set_port() will enter it
+  std::memcpy(it->second.port.mac, mac.data(), mac.size());
+  __u32 key = ifindex;
+  if (bpf_map_update_elem(bpf_map__fd(impl_->skeleton->maps.ports), &key, &it->second.port, BPF_ANY) != 0)
+    return fail_errno(name, "entering its address", errno);
+  return {};
 }
 
 Status XdpProgram::set_port(unsigned ifindex, std::span<const int> socket_fds) {
@@ -154,6 +177,7 @@ Status XdpProgram::set_port(unsigned ifindex, std::span<const int> socket_fds) {
   }
   nsx_port port{static_cast<__u32>(first), static_cast<__u32>(socket_fds.size()), {}, {}};
   std::memcpy(port.mac, attachment.mac.data(), sizeof port.mac);
+  attachment.port = port;
   __u32 key = ifindex;
   if (bpf_map_update_elem(bpf_map__fd(impl_->skeleton->maps.ports), &key, &port, BPF_ANY) != 0)
     return fail_errno("interface " + std::to_string(ifindex), "entering it", errno);

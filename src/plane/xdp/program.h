@@ -34,6 +34,11 @@ class XdpProgram {
   // Receive queue n of the interface is redirected to the AF_XDP socket fds[n].
   Status set_port(unsigned ifindex, std::span<const int> socket_fds);
 
+  // Frames of the interface are the kernel's until set_port().
+  void clear_port(unsigned ifindex);
+  // The interface's address may have changed.
+  Status read_address(unsigned ifindex, const std::string& name);
+
   // Adds what is new before it removes what is gone, so a filter in both never misses a packet.
   Status set_filters(std::span<const forward::Wanted> filters);
   // Older than `limit`: the program passes everything to the kernel.

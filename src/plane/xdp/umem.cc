@@ -24,8 +24,13 @@ Result<std::unique_ptr<Umem>> Umem::create(std::uint32_t frames) {
   return umem;
 }
 
-Umem::~Umem() {
+void Umem::unregister() {
   if (umem_ != nullptr) xsk_umem__delete(umem_);
+  umem_ = nullptr;
+}
+
+Umem::~Umem() {
+  unregister();
   if (area_ != nullptr) ::munmap(area_, std::size_t{frames_} * kFrameBytes);
 }
 

@@ -38,6 +38,9 @@ class Umem {
   std::size_t free_frames() const { return free_.size(); }
   std::size_t frames() const { return frames_; }
 
+  // All sockets are gone: the kernel's hold on the memory ends, its contents stay.
+  void unregister();
+
   xsk_umem* handle() { return umem_; }
 
  private:

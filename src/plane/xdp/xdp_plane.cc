@@ -1,16 +1,12 @@
-#include "plane/xdp/xdp_plane.h"
-
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "plane/xdp/xdp_plane_parts.h"
 #include "sys/fd.h"
 #include "wire/ip/packet.h"
 
@@ -19,24 +15,6 @@ namespace {
 
 constexpr std::uint32_t kEthernet = 14;
 constexpr std::uint32_t kMac = 6;
-
-std::uint32_t receive_queues(const std::string& interface) {
-  sys::UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ethtool_channels channels{};
-  channels.cmd = ETHTOOL_GCHANNELS;
-  ifreq request{};
-  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
-  request.ifr_data = reinterpret_cast<char*>(&channels);
-  if (!fd || ::ioctl(fd.get(), SIOCETHTOOL, &request) != 0) return 1;
-  return std::max(1u, channels.combined_count + channels.rx_count);
-}
-
-std::uint32_t mtu_of(const std::string& interface) {
-  sys::UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
-  return fd && ::ioctl(fd.get(), SIOCGIFMTU, &request) == 0 ? static_cast<std::uint32_t>(request.ifr_mtu) : 1500;
-}
 
 // Enough to notice that a module changed an address.
 std::uint64_t mark_of(const std::byte* address, bool v6) {
@@ -58,22 +36,6 @@ std::uint32_t ip_length(const std::byte* l3, std::uint32_t there) {
 
 }  // namespace
 
-struct XdpPlane::Port {
-  unsigned ifindex = 0;
-  std::uint32_t mtu = 1500;
-  std::unique_ptr<XskPort> socket;
-  std::vector<xdp_desc> queued;  // to be transmitted at flush()
-};
-
-// What the plane remembers of a held frame, in the frame's own headroom, before the metadata: the kernel is done
-// with that room, and no tenant ever sees it.
-struct XdpPlane::FrameNote {
-  std::uint64_t source = 0;
-  std::uint64_t destination = 0;
-  std::uint32_t port = 0;  // where it came from
-  std::uint32_t l3_length = 0;
-};
-
 XdpPlane::FrameNote& XdpPlane::note(FrameAddress frame) {
   return *reinterpret_cast<FrameNote*>(
       umem_->bytes(frame - sizeof(nsx_meta) - sizeof(FrameNote), sizeof(FrameNote)).data());
@@ -87,42 +49,54 @@ Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options)
   plane->copies_bytes_.reserve(256 * 1024);
   NETSERV_ASSIGN(plane->kernel_, RawSender::create(options.mark));
   NETSERV_ASSIGN(plane->program_, XdpProgram::load());
+  NETSERV_ASSIGN(auto links, LinkWatch::open());  // before anything is looked at
+  plane->links_ = std::make_unique<LinkWatch>(std::move(links));
+  plane->options_ = options;
   plane->program_->set_heartbeat_limit(options.heartbeat_limit);
   bool all_native = true;
   for (const std::string& interface : options.interfaces) {
-    NETSERV_ASSIGN(XdpMode mode, plane->attach(interface));
-    all_native &= mode == XdpMode::kNative;
+    Interface& added = plane->interfaces_.emplace_back();
+    added.name = interface;
+    NETSERV_TRY(plane->attach(added));
+    all_native &= added.mode == XdpMode::kNative;
   }
   // Sockets that share packet memory are all of one kind, and memory that a failed attempt has touched is no good.
-  if (all_native && plane->open_sockets(options, true)) return plane;
-  NETSERV_TRY(plane->open_sockets(options, false));
+  if (all_native && plane->open_sockets(true)) return plane;
+  NETSERV_TRY(plane->open_sockets(false));
   return plane;
 }
 
-Result<XdpMode> XdpPlane::attach(const std::string& interface) {
-  unsigned ifindex = ::if_nametoindex(interface.c_str());
-  if (ifindex == 0) return fail_errno(interface, "no such interface", errno);
-  NETSERV_ASSIGN(XdpMode mode, program_->attach(ifindex, interface));
-  interfaces_.push_back({interface, ifindex, receive_queues(interface), mtu_of(interface), mode});
-  return mode;
+Status XdpPlane::attach(Interface& interface) {
+  unsigned ifindex = ::if_nametoindex(interface.name.c_str());
+  if (ifindex == 0) return fail_errno(interface.name, "no such interface", errno);
+  NETSERV_ASSIGN(interface.mode, program_->attach(ifindex, interface.name));
+  interface.ifindex = ifindex;
+  interface.queues = receive_queues(interface.name);
+  interface.mtu = mtu_of(interface.name);
+  interface.vlan_stripping = stop_vlan_stripping(interface.name);
+  return {};
 }
 
-Status XdpPlane::open_sockets(const XdpPlaneOptions& options, bool zero_copy) {
+Status XdpPlane::open_sockets(bool zero_copy) {
+  zero_copy_ = zero_copy;
   ports_.clear();
   port_of_egress_.clear();
   description_.clear();
-  poll_ = sys::UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!poll_) poll_ = sys::UniqueFd(::epoll_create1(EPOLL_CLOEXEC));  // fd() stays; closed sockets have left it
   if (!poll_) return fail_errno("plane xdp", "epoll", errno);
   std::uint32_t queues = 0;
-  for (const Interface& interface : interfaces_) queues += interface.queues;
+  for (const Interface& interface : interfaces_) queues += interface.ifindex == 0 ? 0 : interface.queues;
   // The old memory goes before new memory is mapped: after a failed attempt libxdp unmaps its rings a second time.
   umem_.reset();
-  NETSERV_ASSIGN(umem_, Umem::create(queues * options.frames_per_queue));
+  if (queues == 0) return {};
+  NETSERV_ASSIGN(umem_, Umem::create(queues * options_.frames_per_queue));
   XskPort::Options socket_options;
-  socket_options.busy_poll = options.busy_poll;
+  socket_options.busy_poll = options_.busy_poll;
   socket_options.zero_copy = zero_copy;
-  for (const Interface& interface : interfaces_) NETSERV_TRY(open_port(interface, socket_options));
+  for (const Interface& interface : interfaces_)
+    if (interface.ifindex != 0) NETSERV_TRY(open_port(interface, socket_options));
   for (const Interface& interface : interfaces_) {
+    if (interface.ifindex == 0) continue;
     std::vector<int> fds;
     for (const auto& port : ports_)
       if (port->ifindex == interface.ifindex) fds.push_back(port->socket->fd());
@@ -147,6 +121,7 @@ Status XdpPlane::open_port(const Interface& interface, const XskPort::Options& o
   description_ += interface.name + " " + std::string(to_string(interface.mode)) +
                   (options.zero_copy ? " zero-copy, " : " copy, ") + std::to_string(interface.queues) +
                   (interface.queues == 1 ? " queue" : " queues");
+  if (interface.vlan_stripping == VlanStripping::kOn) description_ += ", takes VLAN tags off unseen";
   return {};
 }
 
@@ -175,7 +150,7 @@ std::span<const forward::Packet> XdpPlane::receive(TimePoint now) {
       auto room_in_frame = Umem::kFrameBytes - static_cast<std::uint32_t>(frames[i].addr % Umem::kFrameBytes);
       forward::Packet& packet = out[count++];
       packet = forward::Packet{};
-      packet.cookie = frames[i].addr;
+      packet.cookie = era_ << kEraShift | frames[i].addr;
       packet.data = umem_->bytes(frames[i].addr + kEthernet, 0).data();
       packet.length = packet.original_length = ip_length(packet.data, frames[i].len - kEthernet);
       packet.capacity = room_in_frame - kEthernet;
@@ -240,11 +215,16 @@ void XdpPlane::reply(FrameAddress frame, std::uint32_t l3_length) {
 
 void XdpPlane::finish(std::span<const forward::Outcome> outcomes) {
   for (const forward::Outcome& outcome : outcomes) {
+    if (outcome.cookie >> kEraShift != era_) {
+      finish_retired(outcome);
+      continue;
+    }
+    FrameAddress frame = outcome.cookie & kAddressMask;
     switch (outcome.fate) {
-      case forward::Fate::kPass: forward(outcome.cookie, note(outcome.cookie).l3_length, false); break;
-      case forward::Fate::kPassChanged: forward(outcome.cookie, outcome.length, true); break;
-      case forward::Fate::kReply: reply(outcome.cookie, outcome.length); break;
-      case forward::Fate::kDrop: drop(outcome.cookie); break;
+      case forward::Fate::kPass: forward(frame, note(frame).l3_length, false); break;
+      case forward::Fate::kPassChanged: forward(frame, outcome.length, true); break;
+      case forward::Fate::kReply: reply(frame, outcome.length); break;
+      case forward::Fate::kDrop: drop(frame); break;
     }
   }
 }
@@ -294,6 +274,7 @@ void XdpPlane::take_copies(const TakeCopies& take) {
 }
 
 std::size_t XdpPlane::missing_frames() const {
+  if (!umem_) return 0;
   std::size_t known = umem_->free_frames() + held_;
   for (const auto& port : ports_) known += port->socket->in_rings() + port->queued.size();
   return umem_->frames() - known;
@@ -309,6 +290,7 @@ std::map<std::string, std::uint64_t> XdpPlane::counters() {
   out["raw_sent"] = kernel_->sent();
   out["raw_send_failed"] = kernel_->failed();
   out["xdp_bad_metadata"] = bad_metadata_;
+  out["xdp_passed_reopening"] = passed_reopening_;
   out["xdp_frames_missing"] = missing_frames();
   for (const auto& port : ports_) {
     auto losses = port->socket->losses();

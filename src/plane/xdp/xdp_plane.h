@@ -2,6 +2,9 @@
 // AF_XDP sockets here; they leave through the socket of the interface that the kernel's FIB named, by the same
 // frame. What can't go that way goes to the kernel, through RawSender, and is routed there.
 //
+// An interface that is removed and made again under the same name is taken up again; all sockets are then opened anew,
+// and the kernel forwards meanwhile.
+//
 // One thread, the forwarder's. A packet's frame is held from receive() to finish(). No call blocks but wait().
 #pragma once
 
@@ -17,6 +20,7 @@
 #include "base/time.h"
 #include "plane/live_plane.h"
 #include "plane/netfilter/raw_sender.h"
+#include "plane/xdp/interface.h"
 #include "plane/xdp/program.h"
 #include "plane/xdp/umem.h"
 #include "plane/xdp/xsk_port.h"
@@ -51,6 +55,7 @@ class XdpPlane final : public LivePlane {
   // Tries again, too, to send what the kernel would not take.
   void alive(TimePoint now) override {
     program_->heartbeat(now);
+    look_at_links(now);
     flush();
   }
   void take_copies(const TakeCopies& take) override;
@@ -64,16 +69,21 @@ class XdpPlane final : public LivePlane {
  private:
   struct Port;
   struct FrameNote;
+  struct Retired;
   struct Interface {
     std::string name;
-    unsigned ifindex = 0;
+    unsigned ifindex = 0;  // 0: there is none of that name now
     std::uint32_t queues = 1;
     std::uint32_t mtu = 1500;
     XdpMode mode = XdpMode::kNative;
+    VlanStripping vlan_stripping = VlanStripping::kOff;
   };
   XdpPlane() = default;
-  Result<XdpMode> attach(const std::string& interface);
-  Status open_sockets(const XdpPlaneOptions& options, bool zero_copy);
+  Status attach(Interface& interface);
+  Status open_sockets(bool zero_copy);
+  void look_at_links(TimePoint now);
+  void reopen(TimePoint now);
+  void finish_retired(const forward::Outcome& outcome);
   Status open_port(const Interface& interface, const XskPort::Options& options);
   FrameNote& note(FrameAddress frame);
   void transmit(std::size_t port, FrameAddress frame, std::uint32_t length);
@@ -86,6 +96,9 @@ class XdpPlane final : public LivePlane {
   std::unique_ptr<RawSender> kernel_;
   std::unique_ptr<Umem> umem_;  // outlives the sockets
   std::unique_ptr<XdpProgram> program_;
+  XdpPlaneOptions options_;
+  bool zero_copy_ = false;
+  std::unique_ptr<LinkWatch> links_;
   std::vector<Interface> interfaces_;
   std::vector<std::unique_ptr<Port>> ports_;        // one a receive queue
   std::map<unsigned, std::size_t> port_of_egress_;  // ifindex -> its first port
@@ -95,6 +108,10 @@ class XdpPlane final : public LivePlane {
   std::vector<forward::Packet> copies_;
   std::size_t next_port_ = 0;
   std::size_t held_ = 0;
+  std::uint64_t era_ = 0;  // of umem_: another each time the sockets are opened
+  bool reopen_ = false;    // to be tried again
+  std::vector<Retired> retired_;
+  std::uint64_t passed_reopening_ = 0;
   std::uint64_t to_kernel_ = 0, to_kernel_failed_ = 0, transmit_full_ = 0, transmitted_ = 0, bad_metadata_ = 0, ttl_ended_ = 0;
   std::string description_;
 };
