@@ -10,23 +10,39 @@ import unittest
 
 import support
 from netserv_lab.waiting import until
-from support import NETMONITOR, fates, in_lab, load_through_netmonitor, processed_by_modules
+from support import NETMONITOR, counted_losses, fates, in_lab, load_through_netmonitor, processed_by_modules
 
 
 class UnderTraffic(unittest.TestCase):
-    def books_balance(self, node, source, sink):
-        """Stops the load, and compares what was sent with what arrived and what the forwarder says of the rest: those
-        whose verdict got lost with a container were passed on as received, so that each packet arrives, once."""
+    def books_balance(self, lab, source, sink):
+        """Stops the load, and compares what was sent with what arrived and what is said of the rest: those whose
+        verdict got lost with a container were passed on as received, so that each packet arrives, once, or is
+        counted where it was lost."""
         sent = source.stop()
-        incoming, by = fates(node)
+
+        def wanted():
+            return sent - by["dropped"] - sum(lost().values())
+
+        def lost():
+            return counted_losses(lab, lab.node.counters())
+
+        incoming, by = fates(lab.node)
         self.assertEqual(incoming, sum(by.values()), f"every packet in has one fate: {by}")
-        until(lambda: sink.distinct >= sent - by["dropped"], lambda: f"sent {sent}, arrived {sink.counts()}, fates {by}")
-        self.assertEqual(sink.distinct, sent - by["dropped"], f"sent {sent}, fates {by}")
+        until(lambda: sink.distinct >= wanted(), lambda: f"sent {sent}, arrived {sink.counts()}, fates {by}, lost {lost()}")
+        self.assertEqual(sink.distinct, wanted(), f"sent {sent}, fates {by}, lost {lost()}")
         self.assertEqual(sink.counts()["duplicates"], 0)
+        self.assertEqual(lab.node.counters().get("xdp_frames_missing", 0), 0)
         return by
 
     @in_lab()
     def test_container_killed(self, lab):
+        self.container_killed(lab)
+
+    @in_lab(plane="netfilter")
+    def test_container_killed_on_netfilter(self, lab):
+        self.container_killed(lab)
+
+    def container_killed(self, lab):
         node = lab.node
         source, sink = load_through_netmonitor(lab)
         (victim,) = node.container_processes()
@@ -40,7 +56,7 @@ class UnderTraffic(unittest.TestCase):
         node.wait_for_state(NETMONITOR, "ACTIVE")
         processed = processed_by_modules(node)
         until(lambda: processed_by_modules(node) > processed + 1000, "the new container works")
-        by = self.books_balance(node, source, sink)
+        by = self.books_balance(lab, source, sink)
         self.assertGreater(by["passed by"], 0, by)
 
     @in_lab()
@@ -53,7 +69,50 @@ class UnderTraffic(unittest.TestCase):
             sink.wait_for_more(1000)
             until(lambda: node.container_processes() not in ([], [victim]), "a new container is there")
             node.wait_for_state(NETMONITOR, "ACTIVE")
-        self.books_balance(node, source, sink)
+        self.books_balance(lab, source, sink)
+
+    @in_lab()
+    def test_container_stopped(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        (victim,) = node.container_processes()
+        os.kill(victim, signal.SIGSTOP)
+        passed = fates(node)[1]["passed by"]
+        until(lambda: fates(node)[1]["passed by"] > passed + 1000, "packets pass by the stopped container")
+        os.kill(victim, signal.SIGCONT)
+        processed = processed_by_modules(node, node.counters_now())
+        until(lambda: processed_by_modules(node) > processed + 1000, "it, or one in its place, works again")
+        self.books_balance(lab, source, sink)
+
+    @in_lab()
+    def test_forwarder_stopped(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        containers = node.container_processes()
+        node.forwarder.signal(signal.SIGSTOP)
+        sink.wait_for_more(4000)  # its heartbeat ages: the kernel forwards
+        node.forwarder.signal(signal.SIGCONT)
+        processed = processed_by_modules(node, node.counters_now())
+        until(lambda: processed_by_modules(node) > processed + 1000, "the forwarder works again")
+        self.assertEqual(node.container_processes(), containers, "no container was restarted")
+        self.books_balance(lab, source, sink)
+
+    @in_lab()
+    def test_interface_down_and_up(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        containers = node.container_processes()
+        for interface in ("eth0", "eth1"):
+            node.host.run("ip", "link", "set", interface, "down")
+            node.host.run("ip", "link", "set", interface, "up")
+            processed = processed_by_modules(node, node.counters_now())
+            until(lambda: processed_by_modules(node) > processed + 1000, "packets go through the module again")
+            sink.wait_for_more(1000)
+        source.stop()
+        incoming, by = fates(node)
+        self.assertEqual(incoming, sum(by.values()), f"every packet in has one fate: {by}")
+        self.assertEqual(node.counters()["xdp_frames_missing"], 0)
+        self.assertEqual(node.container_processes(), containers, "no container was restarted")
 
     @in_lab()
     def test_forwarder_killed(self, lab):
@@ -61,7 +120,7 @@ class UnderTraffic(unittest.TestCase):
         source, sink = load_through_netmonitor(lab)
         containers = node.container_processes()
         node.forwarder.kill(signal.SIGKILL)
-        sink.wait_for_more(2000)  # queue-bypass: the kernel forwards
+        sink.wait_for_more(2000)  # its XDP program is gone with it: the kernel forwards
         node.start_forwarder()
         until(lambda: processed_by_modules(node) > 1000, "the new forwarder hands packets to the old container")
         self.assertEqual(node.container_processes(), containers, "no container was restarted")
@@ -83,7 +142,7 @@ class UnderTraffic(unittest.TestCase):
         self.assertEqual(node.container_processes(), containers, "the container was adopted, not restarted")
         processed = processed_by_modules(node)
         until(lambda: processed_by_modules(node) > processed + 1000, "the module still works")
-        self.books_balance(node, source, sink)
+        self.books_balance(lab, source, sink)
 
     @in_lab()
     def test_drain_under_traffic_and_across_a_restart(self, lab):
@@ -98,7 +157,7 @@ class UnderTraffic(unittest.TestCase):
         node.command("node", "undrain")
         processed = processed_by_modules(node)
         until(lambda: processed_by_modules(node) > processed + 1000, "modules work again")
-        self.books_balance(node, source, sink)
+        self.books_balance(lab, source, sink)
 
     @in_lab()
     def test_disable_under_traffic_and_across_a_restart(self, lab):
