@@ -42,7 +42,7 @@ class NetMonitor {
     const uint8_t* d = p.data();
     // An address counts even where the rest of the packet is odd: this is what the wire showed.
     if (p.size() >= 20 && d[0] >> 4 == 4) {
-      if (!ipv4_.count({load<uint32_t>(d + 12), load<uint32_t>(d + 16), d[8]})) overflow_++;
+      if (!ipv4_.count({load<uint64_t>(d + 12), d[8]})) overflow_++;
     } else if (p.size() >= 40 && d[0] >> 4 == 6) {
       Ipv6Key key{{load<uint64_t>(d + 8), load<uint64_t>(d + 16)},
                   {load<uint64_t>(d + 24), load<uint64_t>(d + 32)},
@@ -114,8 +114,7 @@ class NetMonitor {
       if (row.count == 0) continue;
       if (row.count != row.reported) {
         row.idle = 0;
-        if (writer.row(family, reinterpret_cast<const uint8_t*>(&row.key.source),
-                       reinterpret_cast<const uint8_t*>(&row.key.destination), row.key.ttl, row.count))
+        if (writer.row(family, row.key.source_bytes(), row.key.destination_bytes(), row.key.ttl, row.count))
           row.reported = row.count;
       } else if (++row.idle >= kForgetAfter) {
         row.count = 0;

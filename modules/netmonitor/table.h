@@ -10,16 +10,14 @@
 
 namespace netmonitor {
 
-// 16 bytes of either family are kept as two words; an IPv4 address is in the low half of the first.
-struct Ipv4Key {
-  uint32_t source, destination;  // as they lie in the packet
+// Both as they lie in the packet.
+struct __attribute__((packed, aligned(4))) Ipv4Key {
+  uint64_t addresses;  // source, destination
   uint32_t ttl;
-  bool operator==(const Ipv4Key& o) const {
-    return source == o.source && destination == o.destination && ttl == o.ttl;
-  }
-  uint64_t hash() const {
-    return ((uint64_t{source} << 32 | destination) ^ uint64_t{ttl} << 24) * 0x9e3779b97f4a7c15u;
-  }
+  bool operator==(const Ipv4Key& o) const { return addresses == o.addresses && ttl == o.ttl; }
+  uint64_t hash() const { return (addresses ^ uint64_t{ttl} << 40) * 0x9e3779b97f4a7c15u; }
+  const uint8_t* source_bytes() const { return reinterpret_cast<const uint8_t*>(&addresses); }
+  const uint8_t* destination_bytes() const { return source_bytes() + 4; }
 };
 struct Ipv6Key {
   uint64_t source[2], destination[2];
@@ -34,6 +32,8 @@ struct Ipv6Key {
     h = (h ^ h >> 32 ^ destination[0]) * 0x94d049bb133111ebu;
     return (h ^ h >> 32 ^ destination[1]) * 0x9e3779b97f4a7c15u;
   }
+  const uint8_t* source_bytes() const { return reinterpret_cast<const uint8_t*>(source); }
+  const uint8_t* destination_bytes() const { return reinterpret_cast<const uint8_t*>(destination); }
 };
 
 inline constexpr uint32_t kProbe = 8;
@@ -50,11 +50,11 @@ class Table {
     uint64_t reported;  // count at the last report
   };
 
-  // False if there was no room.
-  bool count(const Key& key) {
+  // False if there was no room. All inlined, so that the key stays in registers.
+  __attribute__((always_inline)) bool count(const Key& key) {
     uint32_t first = static_cast<uint32_t>(key.hash() >> (64 - kBits));
     Row& row = rows_[first];
-    if (row.count != 0 && row.key == key) {
+    if (__builtin_expect(row.count != 0 && row.key == key, 1)) {
       row.count++;
       return true;
     }
@@ -65,7 +65,7 @@ class Table {
   Row* end() { return rows_ + kRows; }
 
  private:
-  __attribute__((noinline)) bool count_slowly(const Key& key, uint32_t first) {
+  __attribute__((always_inline)) bool count_slowly(const Key& key, uint32_t first) {
     Row* empty = nullptr;
     for (uint32_t i = 0; i < kProbe; i++) {
       Row& row = rows_[(first + i) & (kRows - 1)];

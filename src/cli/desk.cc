@@ -1,112 +1,129 @@
 #include "cli/desk.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <limits>
 
 namespace netserv::cli {
+namespace {
 
-using dispatch::PacketView;
-using dispatch::Verdict;
+const ContainerId kContainer(1);
+
+dispatch::Verdict verdict_of(forward::Fate fate) {
+  switch (fate) {
+    case forward::Fate::kPass:
+    case forward::Fate::kPassChanged: return dispatch::Verdict::kPass;
+    case forward::Fate::kReply: return dispatch::Verdict::kReply;
+    case forward::Fate::kDrop: return dispatch::Verdict::kDrop;
+  }
+  return dispatch::Verdict::kPass;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Desk>> Desk::open(dispatch::ModuleRuntime& runtime, const dispatch::ModuleSpec& spec,
                                          std::uint32_t batch, DeskEvents events) {
   NETSERV_CHECK(batch >= 1 && batch <= NETSERV_BATCH_MAX);
-  std::unique_ptr<Desk> desk(new Desk(batch, std::move(events)));
-  desk->name_ = spec.id.value();
-  NETSERV_TRY(desk->make_window(runtime));
-  NETSERV_ASSIGN(desk->module_, runtime.load(spec, *desk));
+  std::unique_ptr<Desk> desk(new Desk(spec.id.value(), batch, std::move(events)));
+  NETSERV_TRY(desk->set_up(runtime, spec));
   return desk;
 }
 
-Desk::~Desk() {
-  module_.reset();
-  if (window_) munmap(window_, NETSERV_WINDOW_BYTES);
-}
-
-Status Desk::make_window(dispatch::ModuleRuntime& runtime) {
-  int fd = memfd_create("netserv-window", MFD_CLOEXEC);
-  if (fd < 0) return fail_errno("packet window", "cannot make", errno);
-  if (ftruncate(fd, NETSERV_WINDOW_BYTES) < 0) {
-    int error = errno;
-    close(fd);
-    return fail_errno("packet window", "cannot size", error);
-  }
-  void* mapped = mmap(nullptr, NETSERV_WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  int error = errno;
-  Status given = mapped == MAP_FAILED ? Status(fail_errno("packet window", "cannot map", error))
-                                      : runtime.set_window(fd, 0, NETSERV_WINDOW_BYTES);
-  close(fd);
-  if (mapped != MAP_FAILED) window_ = static_cast<std::byte*>(mapped);
-  return given;
-}
-
-Status Desk::ran(const dispatch::Module::Run& run, std::string_view what) {
-  if (run) return {};
-  trapped_ = Error{Origin::kPublisher, name_, fmt::format("trapped in {}: {}", what, run.error().text)};
-  return fail(*trapped_);
+Status Desk::set_up(dispatch::ModuleRuntime& runtime, const dispatch::ModuleSpec& spec) {
+  ipc::ConfigureContainer configuration;
+  configuration.container = kContainer;
+  configuration.authorised = {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")};
+  configuration.emit_packets_per_second = std::numeric_limits<std::uint32_t>::max();
+  forwarder_.configure(configuration);
+  ipc::ModuleFilter everything;
+  everything.slot = spec.slot;
+  NETSERV_TRY(forwarder_.set_filters(kContainer, {everything}));
+  NETSERV_ASSIGN(auto ring, ring::RingProducer::create("/dev/shm"));
+  auto port = std::make_unique<plane::RingPort>(std::move(ring));
+  DeskContainer::Events events;
+  events.datagram = [this](IpAddress to, std::uint16_t port_number, std::string_view data) {
+    if (events_.datagram) events_.datagram({now_, to, port_number, std::string(data)});
+  };
+  events.log = [this](int level, std::string_view text) {
+    if (events_.log) events_.log(now_, level, text);
+  };
+  events.trapped = [this](const std::string& reason) {
+    trapped_ = Error{Origin::kPublisher, name_, fmt::format("trapped in {}: {}", calling_, reason)};
+  };
+  NETSERV_ASSIGN(container_, DeskContainer::open(port->ring(), runtime, spec, now_, std::move(events)));
+  forwarder_.attach(kContainer, std::move(port), now_);
+  poll();
+  return {};
 }
 
 Status Desk::packet(TimePoint time, ByteSpan bytes, std::uint32_t original_length, std::uint16_t vlan) {
   NETSERV_TRY(advance(time));
-  std::uint64_t number = ++packets_;
-  auto headers = parse_packet(bytes);
-  if (!module_->handles_packets() || !headers || headers->fragment || bytes.size() > NETSERV_SLOT_BYTES) {
-    NETSERV_TRY(flush());
-    if (events_.packet)
-      events_.packet({number, time, headers, static_cast<std::uint32_t>(bytes.size()), true, Verdict::kPass, false, bytes});
-    return {};
-  }
-  const auto slot = static_cast<std::uint32_t>(waiting_.size());
-  std::byte* place = window_ + std::size_t{slot} * NETSERV_SLOT_BYTES;
-  std::copy(bytes.begin(), bytes.end(), place);
-  PacketView& view = views_[slot];
-  view = {};
-  view.window_offset = slot * NETSERV_SLOT_BYTES;
-  view.length = view.new_length = static_cast<std::uint32_t>(bytes.size());
-  view.capacity = NETSERV_SLOT_BYTES;
-  view.original_length = original_length;
-  view.received_ns = static_cast<std::uint64_t>(time.time_since_epoch().count());
-  view.vlan = vlan;
-  if (view.length < original_length) view.flags |= NETSERV_FLAG_TRUNCATED;
-  waiting_.push_back({number, time, headers});
+  const auto received = static_cast<std::uint64_t>(time.time_since_epoch().count());
+  forward::Packet packet = plane_.make(bytes, received);
+  packet.original_length = original_length;
+  packet.vlan = vlan;
+  batch_in_.push_back(packet);
+  waiting_.push_back({++packets_, time, parse_packet(bytes), static_cast<std::uint32_t>(bytes.size()), {}});
   return waiting_.size() == batch_ ? flush() : Status();
 }
 
 Status Desk::flush() {
-  if (trapped_) return fail(*trapped_);
+  NETSERV_TRY(still_well());
   if (waiting_.empty()) return {};
-  NETSERV_TRY(ran(module_->process(std::span(views_).first(waiting_.size())), "netserv_process"));
-  for (std::size_t i = 0; i < waiting_.size(); i++) {
-    const PacketView& view = views_[i];
-    std::span<std::byte> bytes(window_ + view.window_offset, view.changed ? view.new_length : view.length);
-    if (view.changed) fix_checksums(bytes);
-    JudgedPacket judged{waiting_[i].number, waiting_[i].time, waiting_[i].before, view.length, false,
-                        view.verdict, view.changed, bytes};
-    if (events_.packet) events_.packet(judged);
+  calling_ = "netserv_process";
+  const std::uint64_t first = plane_packets_;
+  plane_packets_ += waiting_.size();
+  forwarder_.on_packets(batch_in_, now_);
+  batch_in_.clear();
+  // What the forwarder let by has ended; the rest lies in the ring, in order.
+  std::vector<plane::FakePlane::Ended> ended = plane_.take_ended();
+  std::vector<bool> passed_by(waiting_.size());
+  for (const auto& one : ended) passed_by[one.number - first] = true;
+  std::size_t place = 0;
+  for (const dispatch::PacketJob& job : container_->run(now_)) {
+    while (passed_by[place]) ++place;
+    waiting_[place++].job = job;
+  }
+  forwarder_.poll(now_);
+  for (auto& one : plane_.take_ended()) ended.push_back(std::move(one));
+  std::sort(ended.begin(), ended.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
+  for (auto& one : ended) {
+    one.number -= first;
+    say(one);
   }
   waiting_.clear();
-  return {};
+  poll();
+  return still_well();
+}
+
+void Desk::say(const plane::FakePlane::Ended& ended) {
+  if (!events_.packet) return;
+  const Waiting& of = waiting_[ended.number];
+  JudgedPacket judged{of.number, of.time, of.before, of.length, false, verdict_of(ended.fate), false, ended.bytes};
+  judged.bypassed = !of.job || of.job->skipped;
+  judged.changed = ended.fate == forward::Fate::kPassChanged || ended.fate == forward::Fate::kReply;
+  if (ended.fate == forward::Fate::kDrop && of.job && of.job->verdict == dispatch::Verdict::kSteal)
+    judged.verdict = dispatch::Verdict::kSteal;
+  events_.packet(judged);
+}
+
+// What the module emitted meanwhile.
+void Desk::poll() {
+  forwarder_.poll(now_);
+  for (const Bytes& packet : plane_.take_sent())
+    if (events_.emitted) events_.emitted(now_, packet);
 }
 
 Status Desk::advance(TimePoint time) {
-  if (trapped_) return fail(*trapped_);
-  for (;;) {
-    auto next = std::min_element(timers_.begin(), timers_.end(),
-                                 [](const auto& a, const auto& b) { return a.second.due < b.second.due; });
-    if (next == timers_.end() || next->second.due > time) break;
+  NETSERV_TRY(still_well());
+  for (auto next = container_->next_deadline(); next && *next <= time; next = container_->next_deadline()) {
     NETSERV_TRY(flush());  // packets from before the timer, first
-    now_ = std::max(now_, next->second.due);
-    std::uint32_t id = next->first;
-    if (next->second.repeat > Duration::zero()) {
-      next->second.due += next->second.repeat;
-    } else {
-      timers_.erase(next);
-    }
-    NETSERV_TRY(ran(module_->timer(id), fmt::format("netserv_timer({})", id)));
+    now_ = std::max(now_, *next);
+    calling_ = "netserv_timer";
+    container_->run_due(now_);
+    poll();
+    NETSERV_TRY(still_well());
   }
   // A packet that came earlier than one before it does not turn the clock back.
   now_ = std::max(now_, time);
@@ -115,47 +132,16 @@ Status Desk::advance(TimePoint time) {
 
 Status Desk::stop() {
   NETSERV_TRY(flush());
-  return ran(module_->stop(), "netserv_stop");
+  counters_ = container_->counters();
+  container_->stop(now_);
+  poll();
+  return {};
 }
 
-bool Desk::emit(ModuleSlot, std::span<const std::byte> packet) {
-  Bytes copy(packet.begin(), packet.end());
-  fix_checksums(copy);
-  if (events_.emitted) events_.emitted(now_, copy);
-  return true;
+std::map<std::string, std::uint64_t> Desk::refused() const {
+  std::map<std::string, std::uint64_t> out = forwarder_.counters(kContainer)->named();
+  std::erase_if(out, [](const auto& counter) { return counter.second == 0 || !counter.first.starts_with("refused_"); });
+  return out;
 }
-
-void Desk::log(ModuleSlot, int level, std::string_view text) {
-  if (events_.log) events_.log(now_, level, text);
-}
-
-void Desk::set_timer(ModuleSlot, std::uint32_t id, Duration after, Duration repeat) {
-  constexpr Duration kShortest = std::chrono::milliseconds(1);
-  timers_[id] = {now_ + std::max(after, kShortest), repeat > Duration::zero() ? std::max(repeat, kShortest) : repeat};
-}
-
-void Desk::count(ModuleSlot, std::string_view counter, std::uint64_t n) { counters_[std::string(counter)] += n; }
-
-int Desk::udp_open(ModuleSlot, int family, std::uint16_t) {
-  if (family != 4 && family != 6) return -EAFNOSUPPORT;
-  sockets_[next_handle_] = family;
-  return next_handle_++;
-}
-
-int Desk::udp_send(ModuleSlot, int handle, int family, std::span<const std::byte> address, std::uint16_t port,
-                   std::span<const std::byte> data) {
-  auto socket = sockets_.find(handle);
-  if (socket == sockets_.end()) return -EBADF;
-  if (socket->second != family) return -EAFNOSUPPORT;
-  SentDatagram sent{now_, IpAddress::from_bytes(address.first(family == 4 ? 4 : 16)), port, std::string(as_text(data))};
-  if (events_.datagram) events_.datagram(sent);
-  return static_cast<int>(data.size());
-}
-
-int Desk::udp_receive(ModuleSlot, int handle, int&, std::span<std::byte>, std::uint16_t&, std::span<std::byte>) {
-  return sockets_.count(handle) ? -EAGAIN : -EBADF;
-}
-
-int Desk::udp_close(ModuleSlot, int handle) { return sockets_.erase(handle) ? 0 : -EBADF; }
 
 }  // namespace netserv::cli

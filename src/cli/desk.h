@@ -1,13 +1,13 @@
-// One module on the desk: a stand-in for container and forwarder that has no network and no clock but the capture's.
-// `netserv module run` feeds it; tests may too.
+// One module on the desk: a node in memory, without a network and with no clock but the capture's. `netserv module run`
+// feeds it; tests may too.
 //
-// Packets are judged in batches as a container does. Time is what the caller says: timers fire on the way there.
-// Datagrams that the module sends are recorded, not sent; nothing is ever received. What the module changed or
-// emitted gets its checksums as the forwarder makes them; the forwarder's checks of addresses are not made here.
-// Fragments, and what is no IP packet or too long for a slot, pass by the module, as on a node.
+// Packets go the way they go on a node: a plane (plane/fake), the forwarder's core with its checks and checksums, a
+// ring, the dispatcher, the module. The module is in the path of all packets and its publisher may speak for every
+// address. Fragments, and what is no IP packet, is signalling or too long for a slot, pass by the module, as on a node.
+// Time is what the caller says: timers fire on the way there. Datagrams that the module sends are recorded, not sent;
+// nothing is ever received. A trap ends the run; its batch passes by.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,8 +16,12 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "cli/desk_container.h"
 #include "dispatch/module_runtime.h"
+#include "forward/forwarder.h"
 #include "netserv/abi.h"
+#include "plane/fake/fake_plane.h"
+#include "plane/ring_port.h"
 #include "wire/ip/packet.h"
 
 namespace netserv::cli {
@@ -48,7 +52,7 @@ struct DeskEvents {
   std::function<void(TimePoint, int level, std::string_view text)> log;
 };
 
-class Desk final : private dispatch::ModuleHost {
+class Desk final {
  public:
   // Time at which the first packet should come, so that no clock reads zero.
   static constexpr TimePoint kStart{std::chrono::seconds(1)};
@@ -56,7 +60,6 @@ class Desk final : private dispatch::ModuleHost {
   // `batch` 1..NETSERV_BATCH_MAX. An error if there is no window, or the module does not load or start.
   static Result<std::unique_ptr<Desk>> open(dispatch::ModuleRuntime& runtime, const dispatch::ModuleSpec& spec,
                                             std::uint32_t batch, DeskEvents events);
-  ~Desk() override;
   Desk(const Desk&) = delete;
 
   // An error (of the publisher) if the module trapped, now or before.
@@ -66,50 +69,41 @@ class Desk final : private dispatch::ModuleHost {
   // Calls the module's stop function.
   Status stop();
 
-  const std::map<std::string, std::uint64_t>& counters() const { return counters_; }
+  std::map<std::string, std::uint64_t> counters() const { return counters_.value_or(container_->counters()); }
+  // What the forwarder refused of the module's changes and own packets, by its counters' names (refused_rate, ...).
+  std::map<std::string, std::uint64_t> refused() const;
 
  private:
-  struct Timer {
-    TimePoint due;
-    Duration repeat;
-  };
   struct Waiting {
     std::uint64_t number;
     TimePoint time;
     std::optional<PacketHeaders> before;
+    std::uint32_t length;
+    std::optional<dispatch::PacketJob> job;  // once the container had it
   };
 
-  Desk(std::uint32_t batch, DeskEvents events) : batch_(batch), events_(std::move(events)) {}
-  Status make_window(dispatch::ModuleRuntime& runtime);
+  Desk(std::string name, std::uint32_t batch, DeskEvents events)
+      : name_(std::move(name)), batch_(batch), events_(std::move(events)) {}
+  Status set_up(dispatch::ModuleRuntime& runtime, const dispatch::ModuleSpec& spec);
   Status flush();
-  Status ran(const dispatch::Module::Run& run, std::string_view what);
+  void say(const plane::FakePlane::Ended& ended);
+  void poll();
+  Status still_well() const { return trapped_ ? Status(fail(*trapped_)) : Status(); }
 
-  bool emit(ModuleSlot from, std::span<const std::byte> packet) override;
-  void log(ModuleSlot from, int level, std::string_view text) override;
-  void set_timer(ModuleSlot from, std::uint32_t id, Duration after, Duration repeat) override;
-  void cancel_timer(ModuleSlot from, std::uint32_t id) override { (void)from, timers_.erase(id); }
-  TimePoint now() override { return now_; }
-  void count(ModuleSlot from, std::string_view counter, std::uint64_t n) override;
-  int udp_open(ModuleSlot from, int family, std::uint16_t local_port) override;
-  int udp_send(ModuleSlot from, int handle, int family, std::span<const std::byte> address, std::uint16_t port,
-               std::span<const std::byte> data) override;
-  int udp_receive(ModuleSlot from, int handle, int& family, std::span<std::byte> address, std::uint16_t& port,
-                  std::span<std::byte> out) override;
-  int udp_close(ModuleSlot from, int handle) override;
-
-  std::uint32_t batch_;
+  const std::string name_;
+  const std::uint32_t batch_;
   DeskEvents events_;
-  std::unique_ptr<dispatch::Module> module_;
-  std::string name_;
-  std::byte* window_ = nullptr;
   TimePoint now_ = kStart;
-  std::uint64_t packets_ = 0;
-  std::vector<Waiting> waiting_;
-  std::array<dispatch::PacketView, NETSERV_BATCH_MAX> views_;
-  std::map<std::uint32_t, Timer> timers_;
-  std::map<std::string, std::uint64_t> counters_;
-  std::map<int, int> sockets_;  // handle to family
-  int next_handle_ = 0;
+  const char* calling_ = "netserv_start";
+  plane::FakePlane plane_;
+  forward::ForwarderEvents no_events_;
+  forward::Forwarder forwarder_{plane_, no_events_};
+  std::unique_ptr<DeskContainer> container_;
+  std::vector<forward::Packet> batch_in_;
+  std::vector<Waiting> waiting_;  // of the batch; the plane's numbers are theirs in order
+  std::uint64_t packets_ = 0;     // all, whether a plane's packet or not
+  std::uint64_t plane_packets_ = 0;
+  std::optional<std::map<std::string, std::uint64_t>> counters_;  // once stopped
   std::optional<Error> trapped_;
 };
 

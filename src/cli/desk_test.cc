@@ -100,7 +100,7 @@ TEST_F(DeskTest, ATrapEndsTheRunAndSaysWhere) {
   ASSERT_FALSE(trapped);
   EXPECT_NE(trapped.error().text.find("netserv_process"), std::string::npos) << trapped.error().message();
   EXPECT_FALSE(feed(*desk, 2ms, 0));
-  EXPECT_EQ(seen, "p");
+  EXPECT_EQ(seen, "pb");  // its packet went on without it
 }
 
 }  // namespace

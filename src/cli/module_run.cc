@@ -58,11 +58,12 @@ class Report {
             [this](TimePoint t, int level, std::string_view text) { log(t, level, text); }};
   }
 
-  void finish(const std::string& module, const std::map<std::string, std::uint64_t>& counters, std::uint64_t not_ip,
-              const std::string& trap) {
+  void finish(const std::string& module, const Desk& desk, std::uint64_t not_ip, const std::string& trap) {
+    const auto counters = desk.counters(), refused = desk.refused();
     summary_["not_ip"] = not_ip;
     if (options_.json) {
-      json all = {{"module", module}, {"summary", summary_}, {"datagrams", datagrams_}, {"log", log_}, {"counters", counters}};
+      json all = {{"module", module}, {"summary", summary_}, {"datagrams", datagrams_}, {"log", log_}, {"counters", counters},
+                  {"refused", refused}};
       if (!options_.summary) all["packets"] = packets_;
       if (!trap.empty()) all["trap"] = trap;
       out_ << all.dump(2, ' ', false, json::error_handler_t::replace) << "\n";
@@ -73,6 +74,7 @@ class Report {
       out_ << " " << name << " " << summary_[name];
     out_ << "\n";
     for (const auto& [name, value] : counters) out_ << "counter " << name << " " << value << "\n";
+    for (const auto& [name, value] : refused) out_ << name << " " << value << "\n";
     if (!trap.empty()) out_ << "TRAP " << trap << "\n";
   }
 
@@ -192,7 +194,7 @@ Result<bool> run_module(const RunOptions& options, std::ostream& out) {
   if (fed) fed = step((*desk)->advance(last + std::chrono::milliseconds(options.after_ms)));
   if (fed) fed = step((*desk)->stop());
   if (!fed && !module_failed) return fail(with_code(fed.error(), kExitUnavailable));
-  report.finish(id, (*desk)->counters(), not_ip, fed ? "" : fed.error().message());
+  report.finish(id, **desk, not_ip, fed ? "" : fed.error().message());
   if (writer) {
     Status closed = writer->close();
     if (!closed) return fail(with_code(closed.error(), kExitFailed));

@@ -23,7 +23,8 @@ struct RunOptions {
 // Prints to `out`: lines for people, or one JSON object
 //   {"module", "packets": [{"number", "time", "from", "to", "protocol", "length", "verdict", "changed", "new_length"}],
 //    "summary": {"packets", "pass", "drop", "reply", "steal", "changed", "bypassed", "emitted", "not_ip"},
-//    "datagrams": [{"time", "to", "port", "text"}], "log": [{"time", "level", "text"}], "counters": {}, "trap": "..."}
+//    "datagrams": [{"time", "to", "port", "text"}], "log": [{"time", "level", "text"}], "counters": {},
+//    "refused": {what the forwarder refused: "refused_rate", ...}, "trap": "..."}
 // Times are seconds since the first packet. Progress goes to standard error. An error if the module is refused or does
 // not start, or a file is bad; kExitRefused or kExitUnavailable is then in its `code`. A trap is printed, and returned
 // as false.

@@ -13,16 +13,6 @@
 
 namespace netserv::test {
 
-TemporaryFolder::TemporaryFolder() {
-  char pattern[] = "/tmp/netserv-test-XXXXXX";
-  NETSERV_CHECK(mkdtemp(pattern) != nullptr);
-  path_ = pattern;
-}
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 Bytes assemble(std::string_view wat) {
   wabt::Errors errors;
   auto lexer = wabt::WastLexer::CreateBufferLexer("test.wat", wat.data(), wat.size(), &errors);

@@ -7,20 +7,9 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "support/temporary_folder.h"
 
 namespace netserv::test {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 inline constexpr std::string_view kPacketManifest =
     R"({"name":"test","version":"1.0.0","abi":1,"kind":["packet"],"blocks":["packet/1","timer/1","log/1","properties/1","counters/1","udp/1"]})";

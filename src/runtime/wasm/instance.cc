@@ -5,13 +5,13 @@
 #include <dlfcn.h>
 
 #include "netserv/abi.h"
+#include "runtime/wasm/descriptors.h"
 #include "runtime/wasm/trap_text.h"
 
 namespace netserv::runtime {
 
 using dispatch::PacketView;
 using dispatch::Trap;
-using dispatch::Verdict;
 
 namespace {
 
@@ -132,38 +132,9 @@ dispatch::Module::Run WasmInstance::process(std::span<PacketView> batch) {
   if (object_->process == nullptr || batch.empty()) return {};
   NETSERV_CHECK(batch.size() <= NETSERV_BATCH_MAX);
   auto* packets = reinterpret_cast<netserv_packet*>(memory_->base() + batch_at_);
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const PacketView& view = batch[i];
-    netserv_packet& packet = packets[i];
-    packet.data = window_at_ + view.window_offset;
-    packet.length = view.length;
-    packet.capacity = view.capacity;
-    packet.original_length = view.original_length;
-    packet.received_ns = view.received_ns;
-    packet.ingress = view.ingress;
-    packet.vlan = view.vlan;
-    packet.flags = view.flags;
-    packet.lost = view.lost;
-    packet.new_length = view.length;
-    packet.verdict = NETSERV_PASS;
-    packet.changed = 0;
-  }
+  write_descriptors(batch, window_at_, packets);
   if (Run run = enter(object_->process, static_cast<std::uint32_t>(batch.size()), tick_limit_); !run) return run;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    PacketView& view = batch[i];
-    const netserv_packet& packet = packets[i];
-    const std::uint8_t verdict = packet.verdict;
-    const std::uint32_t length = packet.new_length;
-    view.verdict = verdict <= NETSERV_STEAL ? static_cast<Verdict>(verdict) : Verdict::kPass;
-    view.changed = packet.changed == 1;
-    view.new_length = view.length;
-    if (view.changed) {
-      if (length > view.capacity || length == 0)
-        view.changed = false;
-      else
-        view.new_length = length;
-    }
-  }
+  read_outcomes(packets, batch);
   return {};
 }
 
