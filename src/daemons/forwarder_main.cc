@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "daemons/log_option.h"
 #include "config/config.h"
 #include "daemons/forwarder_plane.h"
 #include "daemons/forwarder_service.h"
@@ -21,7 +22,7 @@ namespace netserv::daemons {
 namespace {
 
 struct Options {
-  std::string config, socket, run_directory = "/run/netserv", ring_directory, plane = "auto", log_level = "info";
+  std::string config, socket, run_directory = "/run/netserv", ring_directory, plane = "auto";
   unsigned queue = 8100, mark = 0x4e53, stall_ms = 50;
   bool clean = false, busy_poll = false, bypass = false;
   std::vector<std::string> interfaces;
@@ -30,12 +31,6 @@ struct Options {
 int report(const Error& error) {
   log_error({.name = "forwarder"}, "{}", error.message());
   return 1;
-}
-
-LogLevel level_of(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warning") return LogLevel::kWarning;
-  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
 }
 
 // What the command line does not say, the node's configuration does.
@@ -87,6 +82,10 @@ int run(const Options& o) {
   log_info({.name = "forwarder"}, "listening on {}", options.socket);
   int code = loop.run();
   (*service)->shut_down();
+  if (std::uint64_t missing = plane.counters()["xdp_frames_missing"]; missing > 0) {
+    log_error({.name = "forwarder"}, "{} frames of packet memory are nowhere", missing);
+    return 3;
+  }
   return code;
 }
 
@@ -108,10 +107,9 @@ int main(int argc, char** argv) {
   app.add_option("--mark", o.mark, "Mark of packets that modules send")->capture_default_str();
   app.add_option("--stall-ms", o.stall_ms, "A container that owes answers this long is passed by")
       ->check(CLI::Range(1u, 60'000u))->capture_default_str();
-  app.add_option("--log-level", o.log_level)->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  netserv::daemons::add_log_level(app);
   app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed forwarder left behind, and exit");
   CLI11_PARSE(app, argc, argv);
-  netserv::set_log_level(netserv::daemons::level_of(o.log_level));
   if (!o.config.empty()) {
     if (auto read = netserv::daemons::read_config(app, o); !read) {
       std::fprintf(stderr, "%s\n", read.error().message().c_str());

@@ -53,8 +53,9 @@ Result<std::unique_ptr<ForwarderService>> ForwarderService::start(sys::EventLoop
                                                                   ForwarderOptions options) {
   std::unique_ptr<ForwarderService> service(new ForwarderService(loop, plane, std::move(options)));
   ForwarderService* s = service.get();
-  NETSERV_ASSIGN(s->listener_, sys::listen_seqpacket(s->options_.socket, 0600));
-  s->listening_ = loop.on_io(s->listener_.get(), EPOLLIN, [s](std::uint32_t) { s->accept(); });
+  NETSERV_ASSIGN(sys::UniqueFd listener, sys::listen_seqpacket(s->options_.socket, 0600));
+  s->acceptor_ = std::make_unique<sys::Acceptor>(
+      loop, std::move(listener), [s](sys::UniqueFd fd, const sys::PeerCredentials& peer) { s->accept(std::move(fd), peer); });
   if (plane.fd() >= 0)
     s->plane_readable_ = loop.on_io(plane.fd(), EPOLLIN, [s](std::uint32_t) { s->on_plane_readable(); });
   s->reserve_addresses();
@@ -77,16 +78,13 @@ void ForwarderService::shut_down() {
 
 // --- netservd ---
 
-void ForwarderService::accept() {
-  auto fd = sys::accept_connection(listener_.get());
-  if (!fd || !*fd) return;
-  auto peer = sys::peer_credentials(fd->get());
-  if (!peer || (peer->uid != 0 && peer->uid != ::geteuid())) {
-    log_warning(kSubject, "refused a control connection of uid {}", peer ? static_cast<long>(peer->uid) : -1L);
+void ForwarderService::accept(sys::UniqueFd fd, const sys::PeerCredentials& peer) {
+  if (peer.uid != 0 && peer.uid != ::geteuid()) {
+    log_warning(kSubject, "refused a control connection of uid {}", peer.uid);
     return;
   }
   drop_control("replaced by a new connection");
-  control_ = sys::Channel(*std::move(fd));
+  control_ = sys::Channel(std::move(fd));
   controlling_ = loop_.on_io(control_.fd(), EPOLLIN, [this](std::uint32_t) { on_control(); });
 }
 

@@ -11,6 +11,7 @@
 #include "forward/forwarder.h"
 #include "plane/live_plane.h"
 #include "ring/ring_producer.h"
+#include "sys/acceptor.h"
 #include "sys/event_loop.h"
 #include "sys/seqpacket.h"
 
@@ -38,7 +39,7 @@ class ForwarderService final : private forward::ForwarderEvents {
   };
 
   ForwarderService(sys::EventLoop& loop, plane::LivePlane& plane, ForwarderOptions options);
-  void accept();
+  void accept(sys::UniqueFd fd, const sys::PeerCredentials& peer);
   void on_control();
   void drop_control(std::string_view why);
   void send(const ipc::FromForwarder& message, const std::vector<int>& fds = {});
@@ -72,9 +73,9 @@ class ForwarderService final : private forward::ForwarderEvents {
   std::map<ContainerId, Container> containers_;
   std::map<ContainerId, std::vector<ipc::ModuleFilter>> filters_;
   std::vector<Prefix> management_;
-  sys::UniqueFd listener_;
+  std::unique_ptr<sys::Acceptor> acceptor_;
   sys::Channel control_;
-  sys::EventHandle listening_, controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_, addresses_timer_;
+  sys::EventHandle controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_, addresses_timer_;
   bool settle_posted_ = false;
   std::uint64_t copies_lost_ = 0;  // those that observers have been told of
 };

@@ -19,14 +19,13 @@ constexpr unsigned kHandleBits = 40;
 
 }  // namespace
 
-void GistdService::accept_client() {
-  auto fd = sys::accept_connection(parts_.api_listener.get());
-  if (!fd || !*fd || clients_.size() >= kMaxClients) return;
+void GistdService::accept_client(sys::UniqueFd fd) {
+  if (clients_.size() >= kMaxClients) return;
   const std::uint64_t id = ++last_client_;
   Client& client = clients_[id];
   // A second descriptor, since the loop watches each once: reading stops for nobody's writing.
-  client.out = sys::UniqueFd(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 0));
-  client.channel = sys::Channel(*std::move(fd));
+  client.out = sys::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  client.channel = sys::Channel(std::move(fd));
   client.readable = loop_.on_io(client.channel.fd(), EPOLLIN, [this, id](std::uint32_t) { on_client(id); });
 }
 

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/log.h"
+#include "daemons/log_option.h"
 
 namespace netserv::daemons {
 namespace {
@@ -15,18 +16,11 @@ namespace {
 // The text forms, before they are checked.
 struct Raw {
   std::string run_directory = "/run/netserv", socket_mode = "660", intercept = "filter", query_source = "signalling";
-  std::string log_level = "info";
   std::vector<std::string> interfaces, router_alerts, peers;
   unsigned tcp_port = 270, tls_port = 271, queue = 8101, router_alert = 0;
   unsigned validity_ms = 30000, hold_time_ms = 30000, t1_ms = 500, max_queries = 7;
   bool tls_only = false, no_ping = false;
 };
-
-LogLevel level_of(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warning") return LogLevel::kWarning;
-  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
-}
 
 std::optional<unsigned> number(std::string_view text, int base, unsigned most) {
   unsigned value = 0;
@@ -160,7 +154,7 @@ std::optional<GistdOptions> read_gistd_options(int argc, char** argv, int& exit_
   app.add_option("--t1-ms", raw.t1_ms, "First retransmission")->check(CLI::Range(10u, 60'000u))->capture_default_str();
   app.add_option("--max-queries", raw.max_queries, "In one handshake")->check(CLI::Range(1u, 16u))->capture_default_str();
   app.add_flag("--no-ping", raw.no_ping, "Do not answer gist-ping");
-  app.add_option("--log-level", raw.log_level)->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  add_log_level(app);
   app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed gistd left behind, and exit");
   try {
     app.parse(argc, argv);
@@ -168,7 +162,6 @@ std::optional<GistdOptions> read_gistd_options(int argc, char** argv, int& exit_
     exit_code = app.exit(e);
     return std::nullopt;
   }
-  set_log_level(level_of(raw.log_level));
   if (const Status checked = check(raw, o); !checked) {
     std::cerr << "gistd: " << checked.error().message() << "\n";
     exit_code = 2;

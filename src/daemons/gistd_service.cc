@@ -21,7 +21,8 @@ GistdService::GistdService(sys::EventLoop& loop, GistdSettings settings, GistdPa
   sources_.push_back(loop.on_io(parts_.network->fd(), EPOLLIN, [this](std::uint32_t) { on_network_change(); }));
   if (parts_.tcp_listener) associations_.listen(std::move(parts_.tcp_listener), false);
   if (parts_.tls_listener) associations_.listen(std::move(parts_.tls_listener), true);
-  api_ = loop.on_io(parts_.api_listener.get(), EPOLLIN, [this](std::uint32_t) { accept_client(); });
+  api_ = std::make_unique<sys::Acceptor>(
+      loop, std::move(parts_.api_listener), [this](sys::UniqueFd fd, const sys::PeerCredentials&) { accept_client(std::move(fd)); });
   queue_ = std::make_unique<transport::QueueReader>(
       loop, std::move(parts_.keeper), [this](ByteSpan packet, std::uint32_t in) { return on_queued(packet, in); },
       [this] { shut_down([this] { loop_.stop(); }); });

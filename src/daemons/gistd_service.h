@@ -10,6 +10,7 @@
 
 #include "gist/authorised_peers.h"
 #include "gist/core.h"
+#include "sys/acceptor.h"
 #include "sys/event_loop.h"
 #include "sys/seqpacket.h"
 #include "transport/associations.h"
@@ -70,7 +71,7 @@ class GistdService final : private transport::AssociationEvents {
   void log(const gist::Event& event);
 
   // gistd_clients.cc
-  void accept_client();
+  void accept_client(sys::UniqueFd fd);
   void on_client(std::uint64_t id);
   void drop_client(std::uint64_t id, std::string_view why);
   void tell(std::uint64_t id, const gist::ApiMessage& message);
@@ -99,7 +100,8 @@ class GistdService final : private transport::AssociationEvents {
   transport::PingResponder ping_;
   std::unique_ptr<transport::QueueReader> queue_;
   std::vector<sys::EventHandle> sources_;
-  sys::EventHandle timer_, api_, drain_;
+  sys::EventHandle timer_, drain_;
+  std::unique_ptr<sys::Acceptor> api_;
   std::optional<TimePoint> armed_;
 
   std::map<std::uint64_t, Client> clients_;

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "daemons/log_option.h"
 #include "daemons/nslpd/nslpd.h"
 #include "sys/capabilities.h"
 #include "wire/ncm/selection.h"
@@ -18,7 +19,7 @@ namespace {
 
 struct Options {
   NslpdSettings settings;
-  std::string run_directory = "/run/netserv", gist_socket, controller_socket, client_socket, name, address, log_level = "info";
+  std::string run_directory = "/run/netserv", gist_socket, controller_socket, client_socket, name, address;
   std::string socket_mode = "0660";
   unsigned nslp = nslp::kDefaultNslpId.value();
   unsigned last_node_ms = 4000;
@@ -28,12 +29,6 @@ struct Options {
 int report(const Error& error) {
   log_error({.name = "nslpd"}, "{}", error.message());
   return 1;
-}
-
-LogLevel level_of(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warning") return LogLevel::kWarning;
-  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
 }
 
 Result<std::vector<IpAddress>> local_addresses() {
@@ -124,9 +119,8 @@ int main(int argc, char** argv) {
   app.add_flag("--no-toward", o.unsigned_path, "Accept signed requests that don't name their path's destination");
   app.add_option("--last-node-ms", o.last_node_ms, "Nobody answered for so long: this node is the last")
       ->check(CLI::Range(100u, 60'000u))->capture_default_str();
-  app.add_option("--log-level", o.log_level)->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  netserv::daemons::add_log_level(app);
   app.add_flag("--check", o.check, "Check the options and exit");
   CLI11_PARSE(app, argc, argv);
-  netserv::set_log_level(netserv::daemons::level_of(o.log_level));
   return netserv::daemons::run(o);
 }

@@ -35,8 +35,8 @@ void log_event(const nslp::Event& event) {
 Result<std::unique_ptr<Nslpd>> Nslpd::start(sys::EventLoop& loop, NslpdSettings settings) {
   NETSERV_ASSIGN(sys::UniqueFd listener, sys::listen_seqpacket(settings.client_socket, settings.client_mode));
   std::unique_ptr<Nslpd> made(new Nslpd(loop, std::move(settings)));
-  made->listener_ = std::move(listener);
-  made->acceptor_ = loop.on_io(made->listener_.get(), EPOLLIN, [n = made.get()](std::uint32_t) { n->accept_client(); });
+  made->acceptor_ = std::make_unique<sys::Acceptor>(
+      loop, std::move(listener), [n = made.get()](sys::UniqueFd fd, const sys::PeerCredentials&) { n->accept_client(std::move(fd)); });
   return made;
 }
 
@@ -93,12 +93,11 @@ void Nslpd::arm() {
   });
 }
 
-void Nslpd::accept_client() {
-  auto fd = sys::accept_connection(listener_.get());
-  if (!fd || !*fd || clients_.size() >= kMaxClients) return;
+void Nslpd::accept_client(sys::UniqueFd fd) {
+  if (clients_.size() >= kMaxClients) return;
   const std::uint64_t id = ++last_id_;
   Client& client = clients_[id];
-  client.channel = sys::Channel(*std::move(fd));
+  client.channel = sys::Channel(std::move(fd));
   client.readable = loop_.on_io(client.channel.fd(), EPOLLIN, [this, id](std::uint32_t) { on_client(id); });
 }
 

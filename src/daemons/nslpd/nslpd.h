@@ -11,6 +11,7 @@
 #include "daemons/nslpd/controller_link.h"
 #include "daemons/nslpd/gist_link.h"
 #include "nslp/core.h"
+#include "sys/acceptor.h"
 #include "sys/event_loop.h"
 #include "sys/seqpacket.h"
 #include "wire/nslp/client_messages.h"
@@ -46,7 +47,7 @@ class Nslpd final : private nslp::SessionSource {
   void arm();
   void on_gist(const gist::ApiMessage& message);
 
-  void accept_client();
+  void accept_client(sys::UniqueFd fd);
   void on_client(std::uint64_t id);
   void drop_client(std::uint64_t id);
   void handle(std::uint64_t id, const nslp::SendAlongPath& request);
@@ -58,8 +59,8 @@ class Nslpd final : private nslp::SessionSource {
   nslp::Core core_;
   GistLink gist_;
   ControllerLink controller_;
-  sys::UniqueFd listener_;
-  sys::EventHandle acceptor_, timer_;
+  std::unique_ptr<sys::Acceptor> acceptor_;
+  sys::EventHandle timer_;
   std::optional<TimePoint> armed_;
   std::map<std::uint64_t, Client> clients_;
   std::map<std::uint64_t, Waiting> waiting_;  // by the core's ticket

@@ -11,7 +11,7 @@
 #include "plane/live_plane.h"
 #include "plane/netfilter/nflog.h"
 #include "plane/netfilter/nfqueue.h"
-#include "plane/netfilter/raw_sender.h"
+#include "plane/raw_sender.h"
 #include "plane/netfilter/xtables.h"
 
 namespace netserv::plane {

@@ -19,7 +19,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "plane/live_plane.h"
-#include "plane/netfilter/raw_sender.h"
+#include "plane/raw_sender.h"
 #include "plane/xdp/interface.h"
 #include "plane/xdp/program.h"
 #include "plane/xdp/umem.h"

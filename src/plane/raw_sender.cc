@@ -1,4 +1,4 @@
-#include "plane/netfilter/raw_sender.h"
+#include "plane/raw_sender.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
