@@ -80,6 +80,17 @@ class LiveFrames : public LivePlane {
     EXPECT_EQ(::waitpid(container, nullptr, WNOHANG), 0);
   }
 
+  // All packet memory is accounted for when the forwarder ends, or it says so by its exit code.
+  void ends_well() {
+    all_is_well();
+    for (int i = 0; i < 50; ++i) send_packet(make_udp({"10.0.1.1", "10.0.2.2"}));  // some are on their way
+    int status = 0;
+    ::kill(forwarder, SIGTERM);
+    ASSERT_EQ(::waitpid(forwarder, &status, 0), forwarder);
+    forwarder = 0;
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  }
+
   sys::UniqueFd link;
   Bytes ethernet;
   int marks = 0;
@@ -105,7 +116,7 @@ std::vector<Bytes> sound_packets() {
 TEST_P(LiveFrames, TruncatedAtEveryLength) {
   for (const Bytes& packet : sound_packets())
     for (std::size_t length = 0; length <= packet.size(); ++length) send_packet(ByteSpan(packet).first(length));
-  all_is_well();
+  ends_well();
 }
 
 TEST_P(LiveFrames, LengthsThatLie) {
@@ -130,7 +141,7 @@ TEST_P(LiveFrames, LengthsThatLie) {
       }
     }
   }
-  all_is_well();
+  ends_well();
 }
 
 TEST_P(LiveFrames, TagsPaddingAndRandomBytes) {
@@ -151,7 +162,25 @@ TEST_P(LiveFrames, TagsPaddingAndRandomBytes) {
       for (std::byte& b : packet) b = std::byte(random() & 0xff);
     send_frame(packet, random() % 2 ? 0x0800 : 0x86dd);
   }
-  all_is_well();
+  ends_well();
+}
+
+TEST_P(LiveFrames, JumboFramesPassByAndTheOthersAsEver) {
+  end(forwarder, SIGKILL);
+  end(container, SIGKILL);
+  router.set_mtu(9000);
+  start_forwarder();
+  start_container();
+  ASSERT_EQ(set_filters({sip, sip6}), "");
+  for (std::size_t length : {3000u, 8900u}) {
+    send(client, std::string(length, 'x'));
+    EXPECT_EQ(receive(server), std::string(2048, 'x'));  // as much as receive() has room for
+    send(client6, std::string(length, 'x'));
+    EXPECT_EQ(receive(server6), std::string(2048, 'x'));
+  }
+  auto s = stats();
+  EXPECT_EQ(s["passed_by_oversize"] + s["bypass_oversize"], 4u);
+  ends_well();
 }
 
 TEST_P(LiveFrames, AModuleSeesThePacketWithoutThePadding) {
@@ -214,7 +243,7 @@ TEST_P(LiveFrames, InterfacesAreRemovedAndMadeAgainOrGetAnotherAddressOrMtu) {
   router.run("ip", {"link", "set", "to_c", "address", "02:00:00:00:00:77"});
   router.run("ip", {"link", "set", "to_s", "mtu", "1400"});
   router.forget_neighbours("c");
-  all_is_well();
+  ends_well();
 }
 
 TEST_P(LiveFrames, AllQueuesOfAnInterfaceAreUsed) {

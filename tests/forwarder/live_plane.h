@@ -115,7 +115,7 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     auto welcome = answer<ipc::ForwarderWelcome>();
     EXPECT_EQ(welcome.plane, plane());
     detail = welcome.plane_detail;
-    EXPECT_THAT(welcome.plane_detail, ::testing::HasSubstr(plane() == "xdp" ? "to_c native" : "NFQUEUE"));
+    EXPECT_THAT(welcome.plane_detail, ::testing::HasSubstr(plane() == "xdp" ? "to_c " : "NFQUEUE"));
   }
   void tell(const ipc::ToForwarder& message) { ASSERT_TRUE(control.send(ipc::encode(message))); }
   // The next message of this kind; others on the way are dropped.

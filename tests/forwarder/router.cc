@@ -87,6 +87,13 @@ void Router::remake_link(const std::string& part, int queues) {
   make_link(part, queues);
 }
 
+void Router::set_mtu(int bytes) {
+  for (const std::string part : {"c", "s"}) {
+    ip("-n " + name_ + part + " link set eth0 mtu " + std::to_string(bytes));
+    ip("-n " + name_ + "r link set to_" + part + " mtu " + std::to_string(bytes));
+  }
+}
+
 void Router::forget_neighbours(const std::string& part) { ip("-n " + name_ + part + " neigh flush all"); }
 
 Router::~Router() {
