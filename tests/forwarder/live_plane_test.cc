@@ -142,7 +142,7 @@ TEST_P(LivePlane, AStoppedForwarderHoldsPacketsForAMomentOnly) {
   auto s = stats();
   EXPECT_EQ(s["packets_in"], sum(s));
   if (plane() == "netfilter") {
-    EXPECT_EQ(s["queue_freed"], 1u);
+    EXPECT_GE(s["queue_freed"], 1u);
   }
 }
 

@@ -33,7 +33,9 @@ Status NetfilterPlane::want(const std::vector<forward::Wanted>& wanted) {
   }
   std::ranges::sort(set.queued);
   set.queued.erase(std::unique(set.queued.begin(), set.queued.end()), set.queued.end());
-  return rules_.replace(set);
+  Status replaced = rules_.replace(set);
+  queue_->alive(sys::now());  // that may have taken so long that the watchdog let everything pass
+  return replaced;
 }
 
 void NetfilterPlane::take_copies(const TakeCopies& take) {
