@@ -256,6 +256,58 @@ TEST_F(DispatcherTest, LogsCountersAndEmissionsAreBounded) {
   EXPECT_EQ(s.emit_refused, 3u);
 }
 
+TEST_F(DispatcherTest, AModulesTextHasNoControlCharacters) {
+  runtime.behaviours["a"].start = [&](ModuleHost& h, ModuleSlot slot) {
+    h.log(slot, 1, "one\nforged: line \x1b[2J\x7f \xc3\xa4\t.");
+    h.count(slot, std::string_view("a\0\rb", 4), 1);
+    return Status{};
+  };
+  load("a", 0);
+  EXPECT_EQ(std::get<ipc::ModuleLog>(out.reports.at(0)).text, "one?forged: line ?[2J? \xc3\xa4 .");
+  EXPECT_EQ(status("a").counters["a??b"], 1u);
+}
+
+// Ten seconds of packets, a millisecond apart, through a chain whose middle module traps on every tenth that it sees.
+TEST_F(DispatcherTest, AStreamGoesOnPastAModuleThatKeepsTrapping) {
+  int first = 0, last = 0, bad = 0;
+  runtime.behaviours["first"].process = [&](std::span<PacketView> batch) {
+    first += static_cast<int>(batch.size());
+    return Module::Run{};
+  };
+  runtime.behaviours["bad"].process = [&](std::span<PacketView> batch) -> Module::Run {
+    if (++bad % 10 == 0) return trap("tenth");
+    batch[0].verdict = Verdict::kDrop;
+    return {};
+  };
+  runtime.behaviours["last"].process = [&](std::span<PacketView> batch) {
+    last += static_cast<int>(batch.size());
+    return Module::Run{};
+  };
+  load("first", 0, 0);
+  load("bad", 1, 1);
+  load("last", 2, 2);
+  int dropped = 0, passed = 0;
+  for (int i = 0; i < 10000; ++i) {
+    std::vector<PacketJob> batch{job(static_cast<std::uint32_t>(i % 64), 7)};
+    dispatcher.process(batch);
+    EXPECT_FALSE(batch[0].skipped);
+    ++(batch[0].verdict == Verdict::kDrop ? dropped : passed);
+    advance(milliseconds(1));
+  }
+  EXPECT_EQ(first, 10000);
+  EXPECT_EQ(last, passed);  // each packet that the bad one did not drop, the one it trapped on too
+  const auto status_of_bad = status("bad");
+  EXPECT_EQ(dropped, bad - static_cast<int>(status_of_bad.traps));
+  // Backing off 0.1, 0.2 ... 6.4 s: the seventh wait outlasts the stream.
+  EXPECT_EQ(status_of_bad.traps, 7u);
+  EXPECT_EQ(status_of_bad.restarts, 6u);
+  EXPECT_EQ(status_of_bad.health, ipc::ModuleHealth::kBackingOff);
+  for (const char* neighbour : {"first", "last"}) {
+    EXPECT_EQ(runtime.behaviours[neighbour].loads, 1);
+    EXPECT_EQ(status(neighbour).traps, 0u);
+  }
+}
+
 // Random chains over random packets against the definition, written the slow way.
 TEST_F(DispatcherTest, AgreesWithTheDefinitionOnRandomChains) {
   std::mt19937 random(20260101);

@@ -3,6 +3,17 @@
 #include "dispatch/entry.h"
 
 namespace netserv::dispatch {
+namespace {
+
+// A module's text ends up on people's terminals and in line-based logs: no control characters.
+std::string clean(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = c == '\t' ? ' ' : '?';
+  return out;
+}
+
+}  // namespace
 
 bool Dispatcher::emit(ModuleSlot from, std::span<const std::byte> packet) {
   Entry* entry = in_slot(from);
@@ -27,7 +38,7 @@ void Dispatcher::log(ModuleSlot from, int level, std::string_view text) {
     return;
   }
   --entry->log_credit;
-  std::string line(text.substr(0, kLogLineBytes));
+  std::string line = clean(text.substr(0, kLogLineBytes));
   if (entry->suppressed_since_line > 0)
     line += " (" + std::to_string(entry->suppressed_since_line) + " lines before this one suppressed)";
   entry->suppressed_since_line = 0;
@@ -59,7 +70,7 @@ void Dispatcher::count(ModuleSlot from, std::string_view counter, std::uint64_t 
   Entry* entry = in_slot(from);
   if (entry == nullptr || counter.empty() || counter.size() > kCounterNameBytes) return;
   auto& counters = entry->status.counters;
-  std::string name(counter);
+  std::string name = clean(counter);
   auto at = counters.find(name);
   if (at != counters.end()) {
     at->second += n;

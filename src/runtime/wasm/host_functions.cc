@@ -15,6 +15,7 @@ constexpr std::uint32_t kRefused = 0xffffffff;
 constexpr std::uint32_t kTimers = 64;
 constexpr std::uint32_t kMaxLogBytes = 1024;
 constexpr std::uint32_t kMaxCounterName = 64;
+constexpr std::uint32_t kMaxPropertyKey = 4096;  // longer than any in a SETUP; a lookup copies it
 constexpr std::uint32_t kMaxDatagram = 65535;
 
 // One id for one signature, for the life of the process, so that instances of one object share its tables.
@@ -139,6 +140,7 @@ std::uint32_t properties_get(std::uint32_t key, std::uint32_t key_length, std::u
     const auto name = i.bytes_at(key, key_length);
     const auto room = i.bytes_at(out, capacity);
     if (!name || !room) return HostResult::trap(Leave::kHostPointer);
+    if (key_length > kMaxPropertyKey) return HostResult::signed_of(-ENOENT);
     const auto found = i.properties().find(std::string(as_text(*name)));
     if (found == i.properties().end()) return HostResult::signed_of(-ENOENT);
     std::memcpy(room->data(), found->second.data(), std::min<std::size_t>(capacity, found->second.size()));

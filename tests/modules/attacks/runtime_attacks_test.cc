@@ -70,6 +70,44 @@ TEST_F(Attack, HostCallWithAWildPointer) {
                       R"((import "packet/1" "emit" (func $emit (param i32 i32) (result i32))))"),
               Trap::Kind::kOutOfBounds);
 }
+TEST_F(Attack, HostCallsWithLengthsThatWrapAround) {
+  struct { const char *import, *call; } const kCalls[] = {
+      {R"((import "packet/1" "emit" (func $f (param i32 i32) (result i32))))", "(drop (call $f (i32.const -16) (i32.const 32)))"},
+      {R"((import "log/1" "write" (func $f (param i32 i32 i32))))", "(call $f (i32.const 1) (i32.const 16) (i32.const -1))"},
+      {R"((import "counters/1" "add" (func $f (param i32 i32 i64) (result i32))))", "(drop (call $f (i32.const -1) (i32.const 1) (i64.const 1)))"},
+      {R"((import "properties/1" "get" (func $f (param i32 i32 i32 i32) (result i32))))",
+       "(drop (call $f (i32.const 0) (i32.const 1) (i32.const 2162687) (i32.const 2)))"},
+      {R"((import "udp/1" "receive" (func $f (param i32 i32 i32 i32) (result i32))))",
+       "(drop (call $f (i32.const 0) (i32.const -19) (i32.const 0) (i32.const 4)))"},
+      {R"((import "wasi_snapshot_preview1" "fd_write" (func $f (param i32 i32 i32 i32) (result i32))))",
+       "(drop (call $f (i32.const 1) (i32.const -8) (i32.const 0x20000001) (i32.const 0)))"},
+      {R"((import "wasi_snapshot_preview1" "random_get" (func $f (param i32 i32) (result i32))))",
+       "(drop (call $f (i32.const -4) (i32.const 8)))"},
+  };
+  for (const auto& [import, call] : kCalls) {
+    SCOPED_TRACE(call);
+    expect_trap(process(call, import), Trap::Kind::kOutOfBounds);
+  }
+}
+TEST_F(Attack, APropertysNameOfAMegabyteIsNoName) {
+  auto module = load(process(
+      "(i32.store8 (i32.const 65536) (i32.eq (call $f (i32.const 0) (i32.const 1000000) (i32.const 0) (i32.const 0)) (i32.const -2)))",
+      R"((import "properties/1" "get" (func $f (param i32 i32 i32 i32) (result i32))))"));
+  ASSERT_TRUE(module) << module.error().message();
+  auto batch = packets({7});
+  ASSERT_TRUE((*module)->process(batch));
+  EXPECT_EQ(window()[0], std::byte{1});
+}
+TEST_F(Attack, MemoryGrownWhilePacketsAreLookedAtLeavesWindowAndVerdictsInPlace) {
+  auto module = load(process(
+      "(drop (memory.grow (i32.const 4))) (i32.store8 (i32.const 65536) (i32.const 9))"
+      "(i32.store8 (i32.const 2162688) (i32.const 1)) (i32.store8 offset=36 (i32.const 4096) (i32.const 1))"));
+  ASSERT_TRUE(module) << module.error().message();
+  auto batch = packets({7});
+  ASSERT_TRUE((*module)->process(batch));
+  EXPECT_EQ(window()[0], std::byte{9});
+  EXPECT_EQ(batch[0].verdict, dispatch::Verdict::kDrop);
+}
 TEST_F(Attack, Unreachable) { expect_trap(process("unreachable"), Trap::Kind::kUnreachable); }
 TEST_F(Attack, DivisionByZero) { expect_trap(process("(drop (i32.div_u (i32.const 1) (i32.sub (local.get 0) (local.get 0))))"), Trap::Kind::kDivision); }
 TEST_F(Attack, DivisionOverflow) {
