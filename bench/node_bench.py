@@ -98,7 +98,7 @@ def main():
     out = Path(parser.parse_args().benchmark_out)
 
     def play(folder):
-        with Lab(topology.find("edge"), folder, Build.find()) as lab:
+        with Lab(topology.find("edge"), folder, Build.find(), plane="netfilter") as lab:
             try:
                 rows = measure(lab)
             except BaseException:

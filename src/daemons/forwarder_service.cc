@@ -18,7 +18,9 @@ namespace {
 constexpr LogSubject kSubject{.name = "forwarder"};
 constexpr int kRounds = 8;  // batches before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
-constexpr auto kCopiesInterval = std::chrono::milliseconds(1);
+// Between looks for copies: the shortest while there are some, the longest when there have been none for a while.
+constexpr auto kCopiesOften = std::chrono::milliseconds(1);
+constexpr auto kCopiesRarely = std::chrono::milliseconds(32);
 
 constexpr auto kAddressesInterval = std::chrono::seconds(2);
 
@@ -216,7 +218,7 @@ Status ForwarderService::update_plane() {
   auto wanted = core_.wanted();
   bool observed = std::ranges::any_of(wanted, [](const forward::Wanted& w) { return w.observer; });
   if (!observed) copies_timer_.reset();
-  if (observed && !copies_timer_) copies_timer_ = loop_.every(kCopiesInterval, [this] { take_copies(); });
+  if (observed && !copies_timer_) copies_timer_ = loop_.after(kCopiesOften, [this] { take_copies(); });
   return plane_.want(wanted);
 }
 
@@ -229,9 +231,13 @@ void ForwarderService::report_plane(const Status& status) {
 // The kernel gathers copies without waking anyone: a wake-up each would cost more than the copy.
 void ForwarderService::take_copies() {
   TimePoint now = sys::now();
+  bool some = false;
   plane_.take_copies([&](std::span<const forward::Packet> copies, std::uint32_t sampled_one_in) {
+    some = true;
     core_.on_copies(copies, sampled_one_in, now);
   });
+  copies_interval_ = some ? Duration(kCopiesOften) : std::min<Duration>(2 * copies_interval_, kCopiesRarely);
+  copies_timer_ = loop_.after(copies_interval_, [this] { take_copies(); });
   std::uint64_t lost = plane_.copies_lost();
   if (lost != copies_lost_) core_.on_copies_lost(lost - std::exchange(copies_lost_, lost));
   settle();

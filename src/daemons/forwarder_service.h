@@ -76,6 +76,7 @@ class ForwarderService final : private forward::ForwarderEvents {
   std::unique_ptr<sys::Acceptor> acceptor_;
   sys::Channel control_;
   sys::EventHandle controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_, addresses_timer_;
+  Duration copies_interval_ = std::chrono::milliseconds(1);
   bool settle_posted_ = false;
   std::uint64_t copies_lost_ = 0;  // those that observers have been told of
 };

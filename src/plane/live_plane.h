@@ -26,7 +26,7 @@ class LivePlane : public forward::PacketPlane {
   // Which packets to deliver from now on; may deliver more. On an error what was wanted before stays in force.
   virtual Status want(const std::vector<forward::Wanted>& wanted) = 0;
   // Called at least every kAliveInterval: a plane may stop delivering when it is not.
-  static constexpr std::chrono::milliseconds kAliveInterval{25};
+  static constexpr std::chrono::milliseconds kAliveInterval{40};
   virtual void alive(TimePoint) {}
   // Observers' copies of packets that the plane forwards itself, a call for each run sampled alike.
   using TakeCopies = std::function<void(std::span<const forward::Packet>, std::uint32_t sampled_one_in)>;

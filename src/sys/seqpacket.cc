@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -98,8 +99,17 @@ Status Channel::send(ByteSpan message, const std::vector<int>& fds) {
 }
 
 Result<Channel::Received> Channel::receive(Datagram& out, std::size_t limit) {
-  out.bytes.resize(limit);
+  // Room for the message that is there: clearing the most that may come costs more than all the rest.
+  out.bytes.clear();
   out.fds.clear();
+  msghdr peek{};
+  ssize_t there;
+  do there = ::recvmsg(fd_.get(), &peek, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+  while (there < 0 && errno == EINTR);
+  if (there < 0 && errno == EAGAIN) return Received::kNothing;
+  if (there == 0 || (there < 0 && errno == ECONNRESET)) return Received::kClosed;  // no empty messages in our protocols
+  if (there < 0) return fail_errno("channel", "receive", errno);
+  out.bytes.resize(std::min(limit, static_cast<std::size_t>(there)));
   iovec part{out.bytes.data(), out.bytes.size()};
   msghdr header{};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
@@ -124,7 +134,7 @@ Result<Channel::Received> Channel::receive(Datagram& out, std::size_t limit) {
       out.fds.emplace_back(fd);
     }
   }
-  if (n == 0) return Received::kClosed;  // no empty messages in our protocols
+  if (n == 0) return Received::kClosed;
   if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
     return fail(Origin::kPeer, "channel", "message longer than " + std::to_string(limit) + " bytes");
   return Received::kMessage;
