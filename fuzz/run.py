@@ -42,9 +42,9 @@ def lines_reached(program, profile):
                           capture_output=True, text=True)
     files = []
     for file in json.loads(done.stdout)["data"][0]["files"]:
-        lines = file["summary"]["lines"]
-        if lines["covered"] and ("/src/" in file["filename"] or "/modules/" in file["filename"]):
-            files.append((file["filename"], lines["covered"], lines["count"]))
+        lines, name = file["summary"]["lines"], os.path.relpath(file["filename"], HERE.parent)
+        if lines["covered"] and name.split("/")[0] in ("src", "modules", "sdk"):
+            files.append((name, lines["covered"], lines["count"]))
     return files
 
 
@@ -61,7 +61,7 @@ def main():
             failed.append(name)
             continue
         for file, covered, count in lines_reached(program, profile):
-            print(f"    {100 * covered / count:5.1f}% of {count:5} lines  {file[file.rindex('/src/') + 1 if '/src/' in file else 0:]}")
+            print(f"    {100 * covered / count:5.1f}% of {count:5} lines  {file}")
     if failed:
         print(f"crashed: {', '.join(failed)}")
     return 1 if failed else 0
