@@ -47,7 +47,7 @@ void Container::run(const volatile std::sig_atomic_t& stop, const sigset_t& whil
       last_look = t;
     }
     if (worked) continue;
-    if (ring_ != nullptr && t - last_work < options_.spin) {
+    if (ring_ != nullptr && t - last_work < options_.spin && !ring_->shares_core()) {
       cpu_relax();
       continue;
     }

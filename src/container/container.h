@@ -1,7 +1,7 @@
 // A service container's process: one loop over the packet ring, the control connection, timers and sockets.
 //
 // With packets there, it goes from batch to batch and looks at the rest once a millisecond. Without, it spins
-// for `spin`, then sleeps in ppoll until the ring's eventfd, a message, a socket or a timer wakes it: an idle
+// for `spin`, unless the forwarder needs the same core, then sleeps in ppoll until the ring's eventfd, a message, a socket or a timer wakes it: an idle
 // container uses no time. The ring's heartbeat counts rounds; a forwarder that doubts it kicks the eventfd.
 #pragma once
 

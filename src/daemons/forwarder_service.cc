@@ -16,6 +16,7 @@ namespace netserv::daemons {
 namespace {
 
 constexpr LogSubject kSubject{.name = "forwarder"};
+constexpr Duration kPatience = std::chrono::microseconds(50);  // without work, before the loop sleeps
 constexpr int kRounds = 8;  // batches before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
 // Between looks for copies: the shortest while there are some, the longest when there have been none for a while.
@@ -157,7 +158,9 @@ Status ForwarderService::make_ring(ContainerId id) {
   container.ring = ring.get();
   container.wake = loop_.on_io(ring->forwarder_event_fd(), EPOLLIN, [this, r = ring.get()](std::uint32_t) {
     r->end_wait();
-    settle();
+    if (!plane_.polls_itself()) return settle();
+    last_work_ = sys::now();
+    work();
   });
   core_.attach(id, std::make_unique<plane::RingPort>(std::move(ring)), sys::now());
   return {};
@@ -246,14 +249,37 @@ void ForwarderService::take_copies() {
 void ForwarderService::on_plane_readable() {
   for (auto& [id, container] : containers_)
     if (container.ring != nullptr) container.ring->clear_waiting();
+  last_work_ = sys::now();
+  work();
+}
+
+// Takes packets and answers for as long as they come. With nothing to take it looks again for kPatience if that saves
+// a wake-up: where this process drives the interfaces itself, or a container at work on another core will answer soon.
+void ForwarderService::work() {
   for (int i = 0; i < kRounds; ++i) {
     TimePoint now = sys::now();
     auto packets = plane_.receive(now);
-    if (packets.empty()) break;
-    core_.on_packets(packets, now);
-    core_.poll(now);
+    if (!packets.empty()) core_.on_packets(packets, now);
+    if (core_.poll(now) > 0 || !packets.empty()) last_work_ = now;
+    bool waits = core_.in_flight() > 0;
+    if (waits && shares_core()) return settle();
+    if (packets.empty() && !waits && !plane_.polls_itself()) return settle();
+    if (now - last_work_ >= kPatience) return settle();
   }
-  settle();
+  arm_stall_timer();
+  if (std::exchange(work_posted_, true)) return;
+  loop_.post([this] {  // other events in between
+    work_posted_ = false;
+    work();
+  });
+}
+
+// With any of the containers that it waits for.
+bool ForwarderService::shares_core() const {
+  return std::ranges::any_of(containers_, [](const auto& entry) {
+    const ring::RingProducer* ring = entry.second.ring;
+    return ring != nullptr && ring->in_container() > 0 && ring->shares_core();
+  });
 }
 
 void ForwarderService::settle() {

@@ -57,6 +57,8 @@ class ForwarderService final : private forward::ForwarderEvents {
   Status update_plane();
   void report_plane(const Status& status);
   void on_plane_readable();
+  void work();
+  bool shares_core() const;
   void take_copies();
   // Answers, emitted packets, then back to sleep: sets the waiting flags and the stall timer.
   void settle();
@@ -77,7 +79,8 @@ class ForwarderService final : private forward::ForwarderEvents {
   sys::Channel control_;
   sys::EventHandle controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_, addresses_timer_;
   Duration copies_interval_ = std::chrono::milliseconds(1);
-  bool settle_posted_ = false;
+  TimePoint last_work_{};  // packets or answers came
+  bool settle_posted_ = false, work_posted_ = false;
   std::uint64_t copies_lost_ = 0;  // those that observers have been told of
 };
 

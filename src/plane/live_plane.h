@@ -23,6 +23,8 @@ class LivePlane : public forward::PacketPlane {
   virtual int fd() const = 0;
   // The next packets, at most a batch; valid as packets until finished, the span until the next call.
   virtual std::span<const forward::Packet> receive(TimePoint now) = 0;
+  // receive() drives the interfaces: with packets coming, nobody wakes this process.
+  virtual bool polls_itself() const { return false; }
   // Which packets to deliver from now on; may deliver more. On an error what was wanted before stays in force.
   virtual Status want(const std::vector<forward::Wanted>& wanted) = 0;
   // Called at least every kAliveInterval: a plane may stop delivering when it is not.

@@ -16,6 +16,9 @@
 // Sleeping: a side that found nothing sets its `waiting` flag (seq_cst), looks once more, then blocks on its
 // eventfd. The other side, after publishing an index, writes the eventfd only if the flag is set. The container gets
 // its own eventfd wrapped in an epoll set (make_waiting_fd): it could otherwise fill it up and make it block.
+//
+// Each side says on which core it runs, a hint: one that waits for the other by looking again and again, on the core
+// that the other needs, only keeps it from its work, so it sleeps at once instead.
 #pragma once
 
 #include <atomic>
@@ -79,6 +82,7 @@ struct RingHeader {
   std::atomic<std::uint32_t> complete_tail;
   std::atomic<std::uint32_t> emit_tail;
   std::atomic<std::uint32_t> forwarder_waiting;
+  std::atomic<std::uint32_t> forwarder_core;  // number + 1; 0: not said
 
   // Written by the container.
   alignas(64) std::atomic<std::uint32_t> submit_tail;
@@ -86,6 +90,7 @@ struct RingHeader {
   std::atomic<std::uint32_t> emit_head;
   std::atomic<std::uint32_t> container_waiting;
   std::atomic<std::uint64_t> heartbeat;  // counts rounds of the container's loop
+  std::atomic<std::uint32_t> container_core;  // number + 1; 0: not said
 };
 static_assert(sizeof(RingHeader) <= 4096);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);

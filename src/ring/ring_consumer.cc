@@ -64,6 +64,7 @@ bool RingConsumer::emit(ModuleSlot module, ByteSpan packet) {
 void RingConsumer::flush() {
   RingHeader& h = map_->header();
   h.heartbeat.store(++heartbeat_, std::memory_order_relaxed);
+  h.container_core.store(core_here(), std::memory_order_relaxed);
   if (shown_complete_ == complete_head_ && shown_emit_ == emit_head_) return;
   shown_emit_ = emit_head_;
   shown_complete_ = complete_head_;

@@ -38,6 +38,9 @@ class RingConsumer {
   // Shows the forwarder what was completed and emitted, counts a heartbeat, and wakes it if it sleeps.
   void flush();
 
+  // The forwarder needs the core that this thread runs on, as far as it has said.
+  bool shares_core() const { return map_->header().forwarder_core.load(std::memory_order_relaxed) == core_here(); }
+
   // False if there is something to take after all. Flushes first.
   bool prepare_wait();
   void end_wait();

@@ -1,6 +1,7 @@
 #include "ring/ring_memory.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -134,6 +135,11 @@ Result<sys::UniqueFd> make_waiting_fd(int event_fd) {
 void drain_waiting_fd(int fd) {
   epoll_event event;
   [[maybe_unused]] int got = ::epoll_wait(fd, &event, 1, 0);
+}
+
+std::uint32_t core_here() {
+  int core = ::sched_getcpu();
+  return core < 0 ? 0 : static_cast<std::uint32_t>(core) + 1;
 }
 
 }  // namespace netserv::ring

@@ -65,4 +65,7 @@ void drain_event_fd(int fd);
 Result<sys::UniqueFd> make_waiting_fd(int event_fd);
 void drain_waiting_fd(int fd);
 
+// This thread's core as RingHeader has it.
+std::uint32_t core_here();
+
 }  // namespace netserv::ring

@@ -48,6 +48,7 @@ std::optional<std::uint32_t> RingProducer::stage(ByteSpan packet, const PacketMe
 void RingProducer::publish() {
   if (published_ == submit_head_ || corrupted()) return;
   published_ = submit_head_;
+  map_->header().forwarder_core.store(core_here(), std::memory_order_relaxed);
   // seq_cst on both sides: either we see its flag or it sees our index (layout.h, "Sleeping").
   map_->header().submit_head.store(submit_head_, std::memory_order_seq_cst);
   if (map_->header().container_waiting.load(std::memory_order_seq_cst) == 0) return;

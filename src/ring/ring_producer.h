@@ -98,6 +98,8 @@ class RingProducer {
   // Wakes the container even if its flag says that it is awake.
   void kick();
 
+  // The container needs the core that this thread runs on, as far as it has said.
+  bool shares_core() const { return map_->header().container_core.load(std::memory_order_relaxed) == core_here(); }
   std::uint64_t heartbeat() const { return map_->header().heartbeat.load(std::memory_order_relaxed); }
   bool corrupted() const { return !corrupt_reason_.empty() || map_->faulted(); }
   std::string_view corrupt_reason() const {

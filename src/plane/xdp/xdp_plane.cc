@@ -45,6 +45,7 @@ Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options)
   if (options.interfaces.empty())
     return fail(Origin::kOperator, "plane xdp", "names no interfaces");
   std::unique_ptr<XdpPlane> plane(new XdpPlane);
+  plane->polls_itself_ = options.busy_poll;
   plane->copies_.reserve(256);
   plane->copies_bytes_.reserve(256 * 1024);
   NETSERV_ASSIGN(plane->kernel_, RawSender::create(options.mark));

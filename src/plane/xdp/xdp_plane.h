@@ -45,6 +45,7 @@ class XdpPlane final : public LivePlane {
   // "r0 native copy, 1 queue; r1 ..."
   std::string detail() const override { return description_; }
   int fd() const override { return poll_.get(); }
+  bool polls_itself() const override { return polls_itself_; }
   // Taken in turn from all sockets.
   std::span<const forward::Packet> receive(TimePoint now) override;
   void finish(std::span<const forward::Outcome> outcomes) override;
@@ -103,6 +104,7 @@ class XdpPlane final : public LivePlane {
   std::vector<std::unique_ptr<Port>> ports_;        // one a receive queue
   std::map<unsigned, std::size_t> port_of_egress_;  // ifindex -> its first port
   sys::UniqueFd poll_;  // an epoll set of all sockets
+  bool polls_itself_ = false;
   std::array<forward::Packet, 256> batch_;
   std::vector<std::byte> copies_bytes_;
   std::vector<forward::Packet> copies_;

@@ -62,6 +62,7 @@ class XskPort {
   xsk_ring_prod transmit_{};
   xsk_ring_prod fill_{};
   xsk_ring_cons completion_{};
+  bool busy_poll_ = false;
   std::uint32_t in_fill_ = 0;
   std::uint32_t in_transmit_ = 0;
 };
