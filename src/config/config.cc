@@ -164,6 +164,7 @@ Result<Config> parse(std::string_view source, const std::string& file) {
     Listen listen;
     s.parsed("listen", listen, &parse_listen);
     if (s.has("listen")) c.metrics.listen = listen;
+    s.number("refresh_ms", c.metrics.refresh_ms, 10, 60'000);
   });
   section("log", [&](Section& s) { s.parsed("level", c.log_level, &parse_level); });
   if (const toml::node* n = root.get("publisher")) {

@@ -97,6 +97,7 @@ struct Config {
   } helpers;
   struct Metrics {
     std::optional<Listen> listen;
+    std::uint32_t refresh_ms = 1000;  // the forwarder and the containers are asked for their counters this often
     bool operator==(const Metrics&) const = default;
   } metrics;
   LogLevel log_level = LogLevel::kInfo;  // reloaded

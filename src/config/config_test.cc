@@ -31,6 +31,7 @@ TEST(Config, EveryFieldPrintsBack) {
   c.containers.pool6 = *Prefix::parse("fd00::/64");
   c.metrics.listen = Listen{"::1", 9000};
   c.forwarder = {"/run/f.sock", "xdp", {"eth0", "eth1"}, true, true};
+  c.metrics.refresh_ms = 250;
   c.log_level = LogLevel::kDebug;
   Publisher p;
   p.name = "alice";

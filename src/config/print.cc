@@ -83,6 +83,7 @@ std::string print(const Config& c) {
   if (const auto& l = c.metrics.listen)
     line(o, "listen", l->address.find(':') == std::string::npos ? fmt::format("{}:{}", l->address, l->port)
                                                                 : fmt::format("[{}]:{}", l->address, l->port));
+  line(o, "refresh_ms", c.metrics.refresh_ms);
   o += "\n[log]\n";
   line(o, "level", std::string(level(c.log_level)));
   for (const Publisher& p : c.publishers) {

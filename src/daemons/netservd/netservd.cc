@@ -13,8 +13,6 @@
 namespace netserv::daemon {
 namespace {
 
-constexpr Duration kStatisticsEvery = std::chrono::seconds(1);
-
 Status make_folder(const std::string& path, mode_t mode) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
@@ -87,7 +85,7 @@ Status Netservd::start() {
     if (auto artifact = installer_->cached(m.key.publisher, m.spec.digest)) cached[m.key] = *artifact;
   controller_->start(snapshot, node_settings(config_), cached);
   arm();
-  poll_ = loop_.every(kStatisticsEvery, [this] {
+  poll_ = loop_.every(std::chrono::milliseconds(config_.metrics.refresh_ms), [this] {
     if (forwarder_->up()) forwarder_->send(ipc::GetForwarderStats{});
     containers_->ask_status();
     if (metrics_) metrics_->publish(measures_.families(facts(), notifier_->sent(), notifier_->dropped()));
