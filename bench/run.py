@@ -2,7 +2,8 @@
 """run.py BUILD [NAME...]: runs the benchmarks, prints one table, and says which targets of bench/targets.toml are missed.
 
 A benchmark is a Google Benchmark program BUILD/bin/NAME_bench, or a script bench/NAME_bench.py that takes
---benchmark_out=FILE and writes the same JSON. Results are kept in BUILD/bench/NAME.json.
+--benchmark_out=FILE and writes the same JSON. Results are kept in BUILD/bench/NAME.json. The scripts of WHOLE_NODE
+print their own table, and write rows of {name, value, unit, baseline, ratio, target}.
 """
 
 import json
@@ -14,6 +15,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+WHOLE_NODE = ("figure11", "scale")
 NANOSECONDS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 # What Google Benchmark says of every row; the rest are the row's own counters.
 COMMON = {"name", "run_name", "run_type", "family_index", "per_family_instance_index", "repetitions", "repetition_index",
@@ -56,6 +58,27 @@ def value_of(rows, name, metric):
     return sum(values) / len(values) if values else None
 
 
+def run_whole_node(name, build):
+    """Its rows that have a target, judged as lines of the table; empty if it failed."""
+    print(f"== {name}", flush=True)
+    out = build / "bench" / f"{name}.json"
+    done = subprocess.run(["/usr/bin/python3", HERE / f"{name}.py", "--out", out],
+                          env={**os.environ, "NETSERV_BUILD_DIR": str(build)})
+    if done.returncode != 0:
+        print(f"{name}: ended with status {done.returncode}")
+        return []
+    return [judge_row(name, row) for row in json.loads(out.read_text()) if "target" in row]
+
+
+def judge_row(name, row):
+    measured = row.get("ratio", row["value"])
+    at_most = row.get("sense") == "at most"
+    met = measured <= row["target"] if at_most else measured >= row["target"]
+    unit = "ratio" if "ratio" in row else row["unit"]
+    return (f"  {name + ' ' + row['name']:64} {number(measured):>14}  {'<=' if at_most else '>='} {number(row['target'])} {unit}"
+            f"  {'met' if met else 'MISSED'}", met)
+
+
 def judge(target, results):
     """One line of the table of targets, and whether it is met."""
     rows = results.get(target["bench"])
@@ -82,9 +105,12 @@ def main():
         failed |= rows is None
         if rows is not None:
             results[name] = rows
+    whole = {name: run_whole_node(name, build) for name in WHOLE_NODE if not names or name in names}
+    failed |= not all(whole.values())
     targets = tomllib.loads((HERE / "targets.toml").read_text())["target"]
     print("\n== targets")
     verdicts = [judge(t, results) for t in targets if not names or t["bench"] in names]
+    verdicts += [line for lines in whole.values() for line in lines]
     for line, _ in verdicts:
         print(line)
     print(f"{sum(met for _, met in verdicts)} of {len(verdicts)} targets met; results in {out}")

@@ -34,7 +34,7 @@ struct {
   __type(value, __u64);
 } latencies SEC(".maps");
 
-const volatile __u16 sink_port = 0; // network order
+const volatile __u16 sink_port = 0; // network order; 0: any
 
 static long wait_once(__u32 index, void* context) { return bpf_ktime_get_ns() >= *(__u64*)context; }
 
@@ -56,6 +56,10 @@ int load_generate(struct xdp_md* ctx) {
   if (p->source_port_offset && p->flows > 1) {
     __u16 port = bpf_htons(20000 + p->sent % p->flows);
     bpf_xdp_store_bytes(ctx, p->source_port_offset, &port, sizeof port);
+  }
+  if (p->source_port_offset && p->ports > 1) {
+    __u16 port = bpf_htons(p->first_port + p->sent % p->ports);
+    bpf_xdp_store_bytes(ctx, p->source_port_offset + 2, &port, sizeof port);
   }
   __u64 stamp = bpf_ktime_get_ns();
   bpf_xdp_store_bytes(ctx, length - sizeof stamp, &stamp, sizeof stamp);
@@ -81,7 +85,7 @@ int load_sink(struct xdp_md* ctx) {
   } else {
     return XDP_PASS;
   }
-  if ((void*)(udp + 1) > end || udp->dest != sink_port) return XDP_PASS;
+  if ((void*)(udp + 1) > end || (sink_port && udp->dest != sink_port)) return XDP_PASS;
   __u32 zero = 0;
   struct load_sink* r = bpf_map_lookup_elem(&received, &zero);
   if (!r) return XDP_DROP;
@@ -100,5 +104,25 @@ int load_sink(struct xdp_md* ctx) {
 
 SEC("xdp")
 int load_pass(struct xdp_md* ctx) { return XDP_PASS; }
+
+// The limit: what this kernel forwards if nothing but XDP looks at the packet. IPv4 only.
+SEC("xdp")
+int load_route(struct xdp_md* ctx) {
+  void* data = (void*)(long)ctx->data;
+  void* end = (void*)(long)ctx->data_end;
+  struct ethhdr* ethernet = data;
+  struct iphdr* ip = (void*)(ethernet + 1);
+  if ((void*)(ip + 1) > end || ethernet->h_proto != bpf_htons(ETH_P_IP) || ip->ttl <= 1) return XDP_PASS;
+  struct bpf_fib_lookup fib = {.family = 2, .ifindex = ctx->ingress_ifindex, .tos = ip->tos,
+                               .l4_protocol = ip->protocol, .tot_len = bpf_ntohs(ip->tot_len),
+                               .ipv4_src = ip->saddr, .ipv4_dst = ip->daddr};
+  if (bpf_fib_lookup(ctx, &fib, sizeof fib, 0) != BPF_FIB_LKUP_RET_SUCCESS) return XDP_PASS;
+  __u32 sum = ip->check + bpf_htons(0x100);
+  ip->check = (__u16)(sum + (sum >> 16));
+  ip->ttl--;
+  __builtin_memcpy(ethernet->h_dest, fib.dmac, 6);
+  __builtin_memcpy(ethernet->h_source, fib.smac, 6);
+  return bpf_redirect(fib.ifindex, 0);
+}
 
 char _license[] SEC("license") = "GPL";

@@ -23,6 +23,8 @@ struct load_plan {
   __u32 length; /* frame without FCS, bytes */
   __u32 flows;  /* source ports used in turn, from the template's on */
   __u32 source_port_offset; /* in the frame; 0: leave it alone */
+  __u32 ports;              /* destination ports used in turn, from first_port on */
+  __u32 first_port;
   __u8 frame[LOAD_FRAME_MAX];
 };
 

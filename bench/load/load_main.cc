@@ -106,7 +106,7 @@ Result<Bytes> build_frame(const FrameSpec& spec) {
 }
 
 Status send(const std::string& interface, const FrameSpec& spec, double rate, double seconds,
-            std::uint32_t flows) {
+            std::uint32_t flows, std::uint32_t ports) {
   unsigned ifindex = if_nametoindex(interface.c_str());
   if (ifindex == 0) return fail_errno(interface, "no such interface", errno);
   NETSERV_ASSIGN(Bytes frame, build_frame(spec));
@@ -118,6 +118,8 @@ Status send(const std::string& interface, const FrameSpec& spec, double rate, do
   plan.egress = ifindex;
   plan.length = static_cast<__u32>(frame.size());
   plan.flows = flows;
+  plan.ports = ports;
+  plan.first_port = spec.port;
   plan.source_port_offset = 34;
   std::memcpy(plan.frame, frame.data(), frame.size());
   __u32 zero = 0;
@@ -182,12 +184,15 @@ double percentile(const Counts& now, const Counts& before, double share) {
   return 0;
 }
 
-Status attach_until_eof(const std::string& interface, std::uint16_t port, bool sink) {
+Status attach_until_eof(const std::string& interface, std::uint16_t port, const std::string& command) {
   unsigned ifindex = if_nametoindex(interface.c_str());
   if (ifindex == 0) return fail_errno(interface, "no such interface", errno);
   Skeleton skeleton;
   NETSERV_TRY(load(skeleton, port));
-  bpf_program* program = sink ? skeleton.bpf->progs.load_sink : skeleton.bpf->progs.load_pass;
+  auto& programs = skeleton.bpf->progs;
+  bpf_program* program = command == "sink"    ? programs.load_sink
+                         : command == "route" ? programs.load_route
+                                              : programs.load_pass;
   // A link goes with this process, however it ends.
   bpf_link* link = bpf_program__attach_xdp(program, static_cast<int>(ifindex));
   if (link == nullptr) return fail_errno(interface, "attaching the XDP program", errno);
@@ -219,7 +224,7 @@ int main(int argc, char** argv) {
   std::string interface;
   FrameSpec spec;
   double rate = 0, seconds = 1;
-  std::uint32_t flows = 1;
+  std::uint32_t flows = 1, ports = 1;
   auto* send_command = app.add_subcommand("send", "send frames; rate 0 is as fast as it goes");
   send_command->add_option("--interface", interface)->required();
   send_command->add_option("--to-mac", spec.to_mac)->required();
@@ -232,15 +237,18 @@ int main(int argc, char** argv) {
   send_command->add_option("--rate", rate, "frames a second");
   send_command->add_option("--seconds", seconds);
   send_command->add_option("--flows", flows, "source ports used in turn")->check(CLI::Range(1, 40000));
+  send_command->add_option("--ports", ports, "destination ports used in turn, from --port on")->check(CLI::Range(1, 1000));
   auto* sink_command = app.add_subcommand("sink", "count UDP frames and their delay");
   sink_command->add_option("--interface", interface)->required();
-  sink_command->add_option("--port", spec.port);
+  sink_command->add_option("--port", spec.port, "0: any");
   auto* pass_command = app.add_subcommand("pass", "keep an XDP_PASS program attached");
   pass_command->add_option("--interface", interface)->required();
+  auto* route_command = app.add_subcommand("route", "forward IPv4 in XDP by the kernel's own routes");
+  route_command->add_option("--interface", interface)->required();
   CLI11_PARSE(app, argc, argv);
 
-  Status status = send_command->parsed() ? send(interface, spec, rate, seconds, flows)
-                                         : attach_until_eof(interface, spec.port, sink_command->parsed());
+  Status status = send_command->parsed() ? send(interface, spec, rate, seconds, flows, ports)
+                                         : attach_until_eof(interface, spec.port, app.get_subcommands().front()->get_name());
   if (!status) {
     std::cerr << "netserv-load: " << status.error().message() << "\n";
     return 1;
