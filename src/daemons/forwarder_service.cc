@@ -2,9 +2,11 @@
 
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include "base/log.h"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr LogSubject kSubject{.name = "forwarder"};
 constexpr Duration kPatience = std::chrono::microseconds(50);  // without work, before the loop sleeps
+constexpr Duration kAnswerWait = std::chrono::microseconds(500);
 constexpr int kRounds = 8;  // batches before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
 // Between looks for copies: the shortest while there are some, the longest when there have been none for a while.
@@ -260,9 +263,14 @@ void ForwarderService::work() {
     TimePoint now = sys::now();
     auto packets = plane_.receive(now);
     if (!packets.empty()) core_.on_packets(packets, now);
-    if (core_.poll(now) > 0 || !packets.empty()) last_work_ = now;
+    std::size_t answers = core_.poll(now);
+    if (answers > 0) patient_ = true;
+    if (answers > 0 || !packets.empty()) last_work_ = now;
     bool waits = core_.in_flight() > 0;
-    if (waits && shares_core()) return settle();
+    if (waits && shares_core()) {
+      if (!patient_ || !await_answers()) return settle();
+      continue;
+    }
     if (packets.empty() && !waits && !plane_.polls_itself()) return settle();
     if (now - last_work_ >= kPatience) return settle();
   }
@@ -272,6 +280,25 @@ void ForwarderService::work() {
     work_posted_ = false;
     work();
   });
+}
+
+// Lets the containers have the core until one answers; not by way of the event loop, where more packets would keep
+// the core from them. Once in vain, and it is not tried again before there are answers.
+bool ForwarderService::await_answers() {
+  std::array<pollfd, 8> waiting{};
+  std::array<ring::RingProducer*, 8> rings{};
+  std::size_t n = 0;
+  bool ready = false;
+  for (auto& [id, container] : containers_) {
+    if (container.ring == nullptr || container.ring->in_container() == 0 || n == waiting.size()) continue;
+    ready |= !container.ring->prepare_wait();
+    waiting[n] = {container.ring->forwarder_event_fd(), POLLIN, 0};
+    rings[n++] = container.ring;
+  }
+  const timespec limit{0, std::chrono::nanoseconds(kAnswerWait).count()};
+  patient_ = ready || ::ppoll(waiting.data(), n, &limit, nullptr) > 0;
+  for (std::size_t i = 0; i < n; ++i) rings[i]->end_wait();
+  return patient_;
 }
 
 // With any of the containers that it waits for.

@@ -58,6 +58,7 @@ class ForwarderService final : private forward::ForwarderEvents {
   void report_plane(const Status& status);
   void on_plane_readable();
   void work();
+  bool await_answers();
   bool shares_core() const;
   void take_copies();
   // Answers, emitted packets, then back to sleep: sets the waiting flags and the stall timer.
@@ -81,6 +82,7 @@ class ForwarderService final : private forward::ForwarderEvents {
   Duration copies_interval_ = std::chrono::milliseconds(1);
   TimePoint last_work_{};  // packets or answers came
   bool settle_posted_ = false, work_posted_ = false;
+  bool patient_ = true;  // containers on this core answered when last waited for
   std::uint64_t copies_lost_ = 0;  // those that observers have been told of
 };
 
