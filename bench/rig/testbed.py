@@ -165,7 +165,7 @@ class Testbed:
     @contextlib.contextmanager
     def busy_polled(self):
         """The router's interfaces as the kernel's documentation wants them for preferred busy polling."""
-        self._defer_interrupts(2, 200_000)
+        self._defer_interrupts(2, 50_000)
         try:
             yield
         finally:
