@@ -67,7 +67,7 @@ class Scale:
 
     def resident(self, publishers):
         """All at once, each with a module that has nothing to do."""
-        with self.bed.node("xdp", "--busy-poll") as node:
+        with self.bed.node("xdp", "--busy-poll", refresh_ms=1000) as node:
             start = time.monotonic()
             for i, publisher in enumerate(publishers):
                 self.bed.deploy(node, MODULE, FILE, publisher=publisher, port=PORT + i, url=publishers[0].url(FILE))

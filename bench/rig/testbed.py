@@ -200,10 +200,10 @@ class Testbed:
                 talker.close()
 
     @contextlib.contextmanager
-    def node(self, plane, *more):
+    def node(self, plane, *more, refresh_ms=100):
         """A node with no module yet."""
         node = self.lab.node
-        node.config.write_text(config.text(node).replace("[metrics]\n", "[metrics]\nrefresh_ms = 100\n")
+        node.config.write_text(config.text(node).replace("[metrics]\n", f"[metrics]\nrefresh_ms = {refresh_ms}\n")
                                .replace('level = "debug"', 'level = "warning"').replace("100.64.0.0/24", "100.64.0.0/22"))
         with self.forwarder(plane, *more) as node.forwarder:
             # On the other core: it moves no packets, but is asked for its counters all the time here.
