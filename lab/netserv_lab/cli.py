@@ -122,9 +122,11 @@ def _up(chosen):
     def stay(folder):
         with Lab(plan, folder, build, plane=chosen.plane) as lab:
             if not chosen.no_nodes:
+                lab.start()
                 for node in lab.nodes.values():
-                    node.start()
                     print(f"  node {node.name}: plane {node.status()['plane']}, sockets {node.ncm_socket} {node.admin_socket}, metrics http://{node.metrics_address}/metrics")
+            for each in lab.signalling:
+                print(f"  signalling on {each.host.name}: --nslp-socket {each.socket}")
             print(f"lab {folder.name} is up: {', '.join(plan.hosts)}")
             print(f"  netserv lab shell HOST [COMMAND...]; netserv lab down {folder.name}; or Ctrl-C here", flush=True)
             signal.pause()

@@ -3,6 +3,7 @@ supervisor (supervise.py); leaving the `with` block only stops the daemons in or
 
 from . import node, publisher
 from .network import Network
+from .signalling import Signalling
 
 
 class Lab:
@@ -18,6 +19,13 @@ class Lab:
             self.nodes = {name: node.Node(self.network[name], build, folder / "nodes" / name, self.publishers.values(),
                                           plane or host.plane)
                           for name, host in plan.hosts.items() if host.netserv}
+            for name, host in plan.hosts.items():
+                if host.signalling:
+                    self.network[name].signalling = self._signalling(name)
+
+    def _signalling(self, name):
+        run_folder = self.nodes[name].run_folder if name in self.nodes else self.network[name].folder / "signalling"
+        return Signalling(self.network[name], self.build, run_folder, initiator=name not in self.nodes)
 
     def _publishers(self, wanted):
         return {name: publisher.Publisher(self.network[host], self.build, name) for name, host in wanted.items()
@@ -26,7 +34,32 @@ class Lab:
     def __enter__(self):
         return self
 
+    def start(self):
+        """All nodes and all signalling: step by step on all hosts, so that they wait for each other's work only."""
+        nodes, signalling = list(self.nodes.values()), self.signalling
+        for each in nodes:
+            each.write_config()
+            each.launch_forwarder()
+        for each in signalling:
+            each.start_gistd()
+        for each in nodes:
+            each.wait_for_forwarder()
+            each.launch_netservd()
+        for each in signalling:
+            each.start_nslpd()
+        for each in nodes:
+            each.wait_for_netservd()
+        for each in signalling:
+            each.wait_until_ready()
+
+    @property
+    def signalling(self):
+        """Of all hosts that have it."""
+        return [host.signalling for host in self.network.hosts.values() if host.signalling]
+
     def __exit__(self, *_):
+        for each in self.signalling:
+            each.stop()
         for each in self.nodes.values():
             for process in (each.netservd, each.forwarder):
                 if process:

@@ -28,6 +28,7 @@ class Host:
         self.namespace = f"{run}-{spec.name}"
         self.folder = folder / spec.name
         self.folder.mkdir()
+        self.signalling = None  # of a lab that runs it there (signalling.py)
         ip("netns", "add", self.namespace)
         self.fd = os.open(f"/run/netns/{self.namespace}", os.O_RDONLY | os.O_CLOEXEC)
         ip("link", "set", "lo", "up", host=self)
@@ -37,8 +38,9 @@ class Host:
 
     def run(self, *argv, check=True, timeout=120, **more):
         """Runs a command here to its end; returns the CompletedProcess with text output."""
-        done = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=timeout, preexec_fn=lambda: kernel.setns(self.fd), **more)
+        more = more if "input" in more else {"stdin": subprocess.DEVNULL, **more}
+        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=timeout,
+                              preexec_fn=lambda: kernel.setns(self.fd), **more)
         if check and done.returncode != 0:
             raise RuntimeError(f"{self.name}: {' '.join(map(str, argv))}: status {done.returncode}\n"
                                f"{done.stdout}{done.stderr}")
@@ -77,6 +79,7 @@ class Network:
         self.folder = folder
         (folder / "hosts").mkdir(exist_ok=True)
         self.hosts = {name: Host(spec, folder.name, folder / "hosts") for name, spec in plan.hosts.items()}
+        self._macs = {}  # (host, interface) -> address
         for number, link in enumerate(plan.links):
             self._link(number, *link)
         for host in self.hosts.values():
@@ -99,17 +102,52 @@ class Network:
             ip("link", "set", end.interface, "up", host=host)
             with kernel.network_of(host.fd):
                 kernel.receive_offload(end.interface)
-        for end, peer, mac in ((a, b, macs[1]), (b, a, macs[0])):
-            for address in peer.addresses:
-                ip("neighbour", "replace", address.ip, "lladdr", mac, "dev", end.interface, "nud", "permanent",
-                   host=self.hosts[end.host])
+        for end, mac in zip((a, b), macs):
+            self._macs[end.host, end.interface] = mac
+        for end, peer in ((a, b), (b, a)):
+            self._meet(end, peer)
+
+    def _meet(self, end, peer):
+        for address in peer.addresses:
+            ip("neighbour", "replace", address.ip, "lladdr", self._macs[peer.host, peer.interface], "dev", end.interface,
+               "nud", "permanent", host=self.hosts[end.host])
+
+    def link_between(self, a, b):
+        """The two ends of a link, that of host `a` first."""
+        for link in self.topology.links:
+            for end, peer in (link, link[::-1]):
+                if (end.host, peer.host) == (a, b):
+                    return end, peer
+        raise RuntimeError(f"no link between {a} and {b}")
+
+    def cut(self, a, b):
+        """Takes the link down at host `a`; `b` sees its carrier go."""
+        end, _ = self.link_between(a, b)
+        ip("link", "set", end.interface, "down", host=self.hosts[a])
+
+    def mend(self, a, b):
+        """Undoes cut(). What the kernel forgot at `a` comes back: addresses, neighbours, routes."""
+        end, peer = self.link_between(a, b)
+        host = self.hosts[a]
+        ip("link", "set", end.interface, "up", host=host)
+        for address in end.addresses:
+            if address.version == 6:
+                ip("address", "replace", address, "dev", end.interface, "nodad", host=host)
+        self._meet(end, peer)
+        self._add_routes(host)
 
     def _route(self, host):
         if host.spec.router:
             host.set_sysctl("net.ipv4.ip_forward", 1)
             host.set_sysctl("net.ipv6.conf.all.forwarding", 1)
-        for route in host.spec.routes:
-            destination = route.split()[0]
-            version = "-6" if ":" in route else "-4"
-            ip(version, "route", "replace", destination, *route.split()[1:], host=host)
+        self._add_routes(host)
+        if host.spec.nat:
+            host.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-o", host.spec.nat, "-j", "MASQUERADE")
+
+    @staticmethod
+    def _add_routes(host):
+        for version in (4, 6):
+            routes = [route for route in host.spec.routes if (":" in route) == (version == 6)]
+            if routes:
+                host.run("ip", f"-{version}", "-batch", "-", input="".join(f"route replace {r}\n" for r in routes))
 

@@ -32,6 +32,7 @@ class Node:
         self.folder = folder
         self.publishers = list(publishers)
         self.plane = plane
+        self.forwards = host.spec.netserv != "control"
         self.bypass = False
         self.run_folder = folder / "run"
         self.state_folder = folder / "state"
@@ -60,14 +61,29 @@ class Node:
         self.config.write_text(config.text(self))
 
     def start_forwarder(self):
-        self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--config", self.config)
-        self.forwarder.wait_for_line("listening on")  # a connection to look would replace netservd's
+        self.launch_forwarder()
+        self.wait_for_forwarder()
 
     def start_netservd(self):
+        self.launch_netservd()
+        self.wait_for_netservd()
+
+    def launch_forwarder(self):
+        if self.forwards:
+            self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--config", self.config)
+
+    def wait_for_forwarder(self):
+        if self.forwards:
+            self.forwarder.wait_for_line("listening on")  # a connection to look would replace netservd's
+
+    def launch_netservd(self):
         self.netservd = self.host.start("netservd", self.build.program("netservd"), "--config", self.config)
+
+    def wait_for_netservd(self):
         for path in (self.ncm_socket, self.admin_socket):
             self._wait_for_socket(self.netservd, path)
-        until(lambda: self.status()["forwarder"] == "connected", lambda: f"netservd meets the forwarder: {self.status()}")
+        if self.forwards:
+            until(lambda: self.status()["forwarder"] == "connected", lambda: f"netservd meets the forwarder: {self.status()}")
 
     @staticmethod
     def _wait_for_socket(process, path):

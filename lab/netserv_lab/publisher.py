@@ -4,12 +4,33 @@ import base64
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
-from .waiting import until
+from .waiting import Expected, until
 
 WEB = Path(__file__).resolve().parent / "web.py"
 PORT = 8000
+
+
+@dataclass
+class PathAnswer:
+    """What the nodes on a path answered: the command's exit status and its JSON."""
+
+    status: int
+    json: dict
+
+    @property
+    def nodes(self):
+        return self.json["nodes"]
+
+    @property
+    def names(self):
+        """The response stack's nodes, in path order."""
+        return [n["node"] for n in self.nodes]
+
+    def each(self, key):
+        return [n[key] for n in self.nodes]
 
 
 class Publisher:
@@ -83,6 +104,19 @@ class Publisher:
 
     def probe(self, node, module_id, check=True):
         return node.answer("probe", module_id, *self.identity(), host=self.host, check=check)
+
+    def toward(self, address, *request, check=False):
+        """A request along the path: toward("10.2.0.2", "probe", "--kind", "node"). Returns the PathAnswer."""
+        argv = [self.build.program("netserv"), *request, "--toward", address, *self.identity(),
+                "--nslp-socket", self.host.signalling.socket, "--json"]
+        done = self.host.run(*argv, check=False)
+        if not done.stdout or (check and done.returncode != 0):
+            raise Expected(f"{' '.join(map(str, argv))}: status {done.returncode}\n{done.stdout}{done.stderr}")
+        return PathAnswer(done.returncode, json.loads(done.stdout.splitlines()[-1]))
+
+    def setup_toward(self, address, module_id, file, *options, check=True):
+        return self.toward(address, "setup", module_id, "--url", self.url(file), "--module-file", self.files / file,
+                           *options, check=check)
 
     def identity(self):
         return "--user", self.name, "--key", self.key

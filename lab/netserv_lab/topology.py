@@ -1,12 +1,16 @@
 """A topology is a TOML file: which hosts there are, how they are linked, which routers run NetServ.
 
     description = "one line"
+    routing = "shortest"     # every host gets routes to every network (absent: only those that it names)
     [hosts.client]
-    routes = ["default via 10.1.0.1", "default via fd00:1::1"]
+    routes = ["default via 10.1.0.1", "default via fd00:1::1"]  # go before those of `routing`
+    [hosts.publisher]
+    signalling = true        # runs gistd and nslpd; without a node, only to send
     [hosts.edge]
     router = true            # forwards IPv4 and IPv6
-    netserv = true           # runs a NetServ node
+    netserv = true           # runs a NetServ node; "control": one without a forwarder
     plane = "netfilter"      # its forwarding plane: auto (the default), xdp or netfilter
+    nat = "eth1"             # packets that leave there get its address as source
     [[links]]
     ends = ["client 10.1.0.2/24 fd00:1::2/64", "edge 10.1.0.1/24 fd00:1::1/64"]
 
@@ -17,6 +21,8 @@ import ipaddress
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from . import routing
 
 PLANES = ("auto", "xdp", "netfilter")
 FOLDER = Path(__file__).resolve().parent.parent / "topologies"
@@ -37,8 +43,10 @@ class End:
 class Host:
     name: str
     router: bool = False
-    netserv: bool = False
+    netserv: bool | str = False  # True, False, "control"
+    signalling: bool = False
     plane: str = "auto"
+    nat: str = ""
     routes: list = field(default_factory=list)
     ends: list = field(default_factory=list)
 
@@ -84,18 +92,20 @@ def load(path):
 
 
 def _build(name, data):
-    unknown = set(data) - {"description", "hosts", "links"}
+    unknown = set(data) - {"description", "routing", "hosts", "links"}
     if unknown:
         raise BadTopology(f"unknown key {sorted(unknown)[0]}")
     hosts = {}
     for host, keys in data.get("hosts", {}).items():
-        unknown = set(keys) - {"router", "netserv", "plane", "routes"}
+        unknown = set(keys) - {"router", "netserv", "signalling", "plane", "nat", "routes"}
         if unknown:
             raise BadTopology(f"hosts.{host}: unknown key {sorted(unknown)[0]}")
         if len(host) > 15 or not host.replace("-", "").isalnum():
             raise BadTopology(f"hosts.{host}: a name is up to 15 letters, digits and dashes")
         if keys.get("plane", "auto") not in PLANES:
             raise BadTopology(f"hosts.{host}: plane is one of {', '.join(PLANES)}")
+        if keys.get("netserv", False) not in (True, False, "control"):
+            raise BadTopology(f"hosts.{host}: netserv is true, false or \"control\"")
         hosts[host] = Host(host, **keys)
     links = []
     for number, link in enumerate(data.get("links", [])):
@@ -103,6 +113,14 @@ def _build(name, data):
         if len(ends) != 2:
             raise BadTopology(f"link {number}: needs two ends")
         links.append(tuple(_end(hosts, text, number) for text in ends))
+    for name, host in hosts.items():
+        if host.nat and host.nat not in (end.interface for end in host.ends):
+            raise BadTopology(f"hosts.{name}: nat: no interface {host.nat}")
+    if data.get("routing", "shortest") != "shortest":
+        raise BadTopology("routing is \"shortest\" or absent")
+    if "routing" in data:
+        for name, routes in routing.shortest(hosts, links).items():
+            hosts[name].routes = routes + hosts[name].routes
     return Topology(name, data.get("description", ""), hosts, links)
 
 

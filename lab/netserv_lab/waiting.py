@@ -25,4 +25,4 @@ def until(condition, what, patience=PATIENCE, every=0.02):
 
 def expect(truth, what):
     if not truth:
-        raise Expected(what)
+        raise Expected(what() if callable(what) else what)

@@ -27,8 +27,7 @@ def in_lab(topology_name="edge", start=True, plane="xdp", **lab_options):
                 with Lab(topology.find(topology_name), folder, Build.find(), plane=plane, **lab_options) as lab:
                     try:
                         if start:
-                            for node in lab.nodes.values():
-                                node.start()
+                            lab.start()
                         test(self, lab)
                     except BaseException:
                         lab.print_logs()

@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+"""The paper's four sites: a publisher reaches every NetServ router on the way to a user, whose addresses it does not
+know, through routers that run nothing of ours; and the same path with another way back, with a NAT, and twenty long."""
+
+import unittest
+
+import support
+from netserv_lab.waiting import until
+from support import KEEPALIVE, NETMONITOR, in_lab
+
+SITES = ["west", "middle", "east"]
+SEND = "import socket,sys; socket.socket(2,2).sendto(sys.argv[3].encode(),(sys.argv[1],int(sys.argv[2])))"
+
+
+def filter_of(lab, port="5060"):
+    return "--filter-proto", "udp", "--filter-port", port, "--filter-dst", lab["server"].address()
+
+
+def deploy(lab, address, module_id=NETMONITOR, *options):
+    """A SETUP along the path, its module on the publisher's web server."""
+    file = module_id.split("_")[0].split(".")[-1].lower()
+    lab.publisher.serve(file)
+    return lab.publisher.setup_toward(address, module_id, f"{file}.wasm", *filter_of(lab), *options, check=False)
+
+
+def send(lab):
+    """A packet from the user to the server."""
+    lab["user"].run("/usr/bin/python3", "-c", SEND, lab["server"].address(), "5060", "x")
+
+
+def seen_by_modules(node, now=False):
+    counters = node.counters_now() if now else node.counters()
+    return counters.get("observer_copies", 0) + support.processed_by_modules(node, counters)
+
+
+def watched(lab):
+    """Packets that modules have had, or copies of them, by node."""
+    return {name: seen_by_modules(node) for name, node in lab.nodes.items()}
+
+
+class FourSites(unittest.TestCase):
+    @in_lab("sites")
+    def test_setup_toward_the_user_deploys_on_every_netserv_router(self, lab):
+        user = lab["user"].address()
+        for module_id in (NETMONITOR, KEEPALIVE):
+            answer = deploy(lab, user, module_id)
+            self.assertEqual(answer.names, SITES, answer)
+            self.assertEqual(answer.each("state"), ["ACTIVE"] * 3, answer)
+            self.assertEqual((answer.status, answer.json["outcome"]), (0, "all"))
+
+        # Each entry's time is the round trip to that node: it holds those of the nodes before it.
+        answer = lab.publisher.toward(user, "probe", "--kind", "node")
+        self.assertEqual(answer.names, SITES, answer)
+        self.assertEqual(answer.each("rtt_ms"), sorted(answer.each("rtt_ms")), answer)
+        self.assertGreater(answer.each("rtt_ms")[0], 0, answer)
+        self.assertEqual(answer.each("address"), [n.host.address() for n in lab.nodes.values()])
+
+        answer = lab.publisher.toward(lab["user"].address(6), "probe", "--kind", "node")
+        self.assertEqual((answer.names, answer.status), (SITES, 0), answer)
+
+        send(lab)
+        until(lambda: all(watched(lab).values()), lambda: f"the modules see the packet everywhere: {watched(lab)}")
+
+        answer = lab.publisher.toward(user, "remove", KEEPALIVE)
+        self.assertEqual(answer.each("code"), [202] * 3, answer)
+
+    @in_lab("sites-detour")
+    def test_the_way_back_of_data_is_not_the_way_of_the_answer(self, lab):
+        user = lab["user"].address()
+        answer = deploy(lab, user)
+        self.assertEqual((answer.names, answer.status), (SITES, 0), answer)
+        # What the user sends comes through DETOUR, which only a flow from the user's side can find.
+        answer = lab.publisher.toward(user, "trigger", "probe", "--kind", "node")
+        self.assertEqual(answer.names, ["east", "detour", "west"], answer)
+
+    @in_lab("sites-nat")
+    def test_a_user_behind_a_nat_is_reached_by_the_nats_address(self, lab):
+        access = lab["access"].address()
+        answer = deploy(lab, access)
+        self.assertEqual((answer.names, answer.status), (SITES, 0), answer)
+        send(lab)
+        until(lambda: all(watched(lab).values()), lambda: f"modules see what comes out of the NAT: {watched(lab)}")
+
+    @in_lab("sites")
+    def test_the_publisher_chooses_which_nodes_install(self, lab):
+        middle = lab.nodes["middle"].host.address()
+        for nodes, acting in (("last", ["east"]), ("first=2", ["west", "middle"]), (f"east,{middle}", ["middle", "east"])):
+            answer = deploy(lab, lab["user"].address(), NETMONITOR, "--nodes", nodes)
+            self.assertEqual((answer.names, answer.status), (SITES, 0), answer)
+            self.assertEqual([n["node"] for n in answer.nodes if n["code"] != 102], acting, answer)
+            installed = [name for name, node in lab.nodes.items() if node.module(NETMONITOR)]
+            self.assertEqual(installed, acting, nodes)
+            lab.publisher.toward(lab["user"].address(), "remove", NETMONITOR, check=False)
+            until(lambda: not any(node.module(NETMONITOR) for node in lab.nodes.values()), "it is removed")
+
+        # Conditional installation: nodes that lack what the module depends on are passed by, or refuse.
+        for nodes, code in (("matching", 102), ("all", 516)):
+            answer = deploy(lab, lab["user"].address(), NETMONITOR, "--nodes", nodes, "--dependencies", "packet/1,teleport/1")
+            self.assertEqual(answer.each("code"), [code] * 3, answer)
+        answer = deploy(lab, lab["user"].address(), NETMONITOR, "--nodes", "matching", "--dependencies", "packet/1")
+        self.assertEqual((answer.each("state"), answer.status), (["ACTIVE"] * 3, 0), answer)
+
+    @in_lab("chain")
+    def test_twenty_nodes_answer_in_the_order_of_the_path(self, lab):
+        answer = lab.publisher.toward(lab["user"].address(), "probe", "--kind", "node")
+        self.assertEqual(answer.names, [f"n{i:02}" for i in range(1, 21)], answer)
+        self.assertEqual(set(answer.each("code")), {200}, answer)
+        self.assertEqual(answer.each("rtt_ms"), sorted(answer.each("rtt_ms")), answer)
+
+
+if __name__ == "__main__":
+    support.main()
