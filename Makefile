@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 20
-DEMO_TARGETS := netservd netserv-forwarder netserv-container netserv-launch netserv-compile netserv-fetch netserv-notify netserv modules
+DEMO_TARGETS := netservd netserv-forwarder netserv-container netserv-launch netserv-compile netserv-fetch netserv-notify gistd nslpd netserv modules
 
 CMAKE := cmake -G Ninja
 APT := packaging/apt/install.sh
@@ -15,11 +15,12 @@ build:
 	@$(CMAKE) -S . -B build -DNETSERV_TESTS=OFF
 	@cmake --build build -j$(JOBS)
 
-# The main job on this machine: a SIP client's keep-alives answered at the router. Needs root (namespaces).
+# The main job on this machine: a SIP client's keep-alives answered at a router that the publisher's message found on
+# the way to it. Needs root (namespaces).
 demo:
 	@$(APT) build demo
 	@$(CMAKE) -S . -B build/demo -DNETSERV_TESTS=OFF -DNETSERV_OPTIMISE="-O1" >build-demo.log 2>&1 || { cat build-demo.log; exit 1; }; rm -f build-demo.log
-	@cmake --build build/demo -j$(JOBS) --target $(DEMO_TARGETS) | tail -1
+	@cmake --build build/demo -j$(JOBS) --target $(DEMO_TARGETS) | cmake/progress.sh
 	@lab/netserv-lab --build build/demo run keepalive
 
 # All tests, then their count.

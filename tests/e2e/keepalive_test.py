@@ -14,7 +14,7 @@ SCENARIO = Path(support.__file__).resolve().parent.parent.parent / "lab/scenario
 
 
 class KeepAlive(unittest.TestCase):
-    @in_lab(start=False)
+    @in_lab("sites", start=False)
     def test_the_demo(self, lab):
         spec = importlib.util.spec_from_file_location("keepalive", SCENARIO)
         scenario = importlib.util.module_from_spec(spec)
