@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -15,17 +16,19 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 
 Bytes ipv4_udp(const std::string& payload) {
-  Bytes p = {0x45, 0, 0, 0, 0, 0, 0x40, 0, 61, 17, 0, 0, 192, 0, 2, 1, 198, 51, 100, 7, 0x13, 0xc4, 0x13, 0xc5};
+  Bytes p = {0x45, 0, 0, 0, 0, 0, 0x40, 0, 61, 17, 0, 0, 192, 0, 2, 1, 198, 51, 100, 7, 0x13, 0xc4, 0x13, 0xc5, 0, 0, 0, 0};
   std::size_t udp = 8 + payload.size();
   p[2] = static_cast<std::uint8_t>((20 + udp) >> 8);
   p[3] = static_cast<std::uint8_t>(20 + udp);
-  p.insert(p.end(), {static_cast<std::uint8_t>(udp >> 8), static_cast<std::uint8_t>(udp), 0, 0});
-  p.insert(p.end(), payload.begin(), payload.end());
+  p[24] = static_cast<std::uint8_t>(udp >> 8);
+  p[25] = static_cast<std::uint8_t>(udp);
+  p.resize(28 + payload.size());
+  std::copy(payload.begin(), payload.end(), p.begin() + 28);
   return p;
 }
 
 Bytes ipv6(std::uint8_t next, const Bytes& rest) {
-  Bytes p(40, 0);
+  Bytes p(40 + rest.size(), 0);
   p[0] = 0x60;
   p[4] = static_cast<std::uint8_t>(rest.size() >> 8);
   p[5] = static_cast<std::uint8_t>(rest.size());
@@ -33,7 +36,7 @@ Bytes ipv6(std::uint8_t next, const Bytes& rest) {
   p[7] = 33;
   p[8] = 0x20;
   p[24] = 0x30;
-  p.insert(p.end(), rest.begin(), rest.end());
+  std::copy(rest.begin(), rest.end(), p.begin() + 40);
   return p;
 }
 

@@ -94,7 +94,9 @@ TEST_F(ModuleCacheTest, TrimRemovesTheOldestThatNobodyHas) {
     digests.push_back(digest_of(as_bytes(name)));
     const auto entry = cache_->add(digests.back(), object_, manifest());
     ASSERT_TRUE(entry);
-    if (digests.size() == 1) ASSERT_TRUE(cache_->grant(PublisherId("alice"), *entry));
+    if (digests.size() == 1) {
+      ASSERT_TRUE(cache_->grant(PublisherId("alice"), *entry));
+    }
     fs::last_write_time(entry->object_path, fs::file_time_type() + std::chrono::hours(digests.size()));
   }
   cache_->trim(300'000);

@@ -59,7 +59,9 @@ TEST_P(LossyTest, StackIsThePathAndNobodyActsTwice) {
       for (const auto& [text, count] : times) EXPECT_EQ(count, 1) << r->node.name << " " << text;
     }
   }
-  if (GetParam().loss <= 0.1) EXPECT_EQ(incomplete, 0);
+  if (GetParam().loss <= 0.1) {
+    EXPECT_EQ(incomplete, 0);
+  }
 }
 
 std::vector<Case> cases() {

@@ -22,7 +22,7 @@ Bytes udp6_with_extensions(std::uint16_t to_port, int extensions, std::string_vi
   Bytes plain = make_udp({"2001:db8:1::1", "2001:db8:2::2", 4000, to_port, payload});
   Bytes out(plain.begin(), plain.begin() + 40);
   set_u16(out, 4, static_cast<unsigned>(plain.size() - 40 + 8u * static_cast<unsigned>(extensions)));
-  out[6] = std::byte{extensions > 0 ? 0 : kProtocolUdp};
+  out[6] = std::byte{extensions > 0 ? std::uint8_t{0} : kProtocolUdp};
   for (int i = 0; i < extensions; ++i) {
     std::uint8_t next = i + 1 < extensions ? 60 : kProtocolUdp;
     for (unsigned b : {unsigned{next}, 0u, i == 0 ? 5u : 1u, i == 0 ? 2u : 4u, 0u, 0u, i == 0 ? 1u : 0u, 0u})
@@ -262,8 +262,7 @@ TEST_P(LiveFrames, AllQueuesOfAnInterfaceAreUsed) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Planes, LiveFrames, ::testing::Values("netfilter", "xdp"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Planes, LiveFrames, ::testing::Values("netfilter", "xdp"), plane_name);
 
 }  // namespace
 }  // namespace netserv::test

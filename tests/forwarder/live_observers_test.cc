@@ -131,8 +131,7 @@ TEST_P(LiveObservers, CopiesThatDoNotFitAreCountedAndTold) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Planes, LiveObservers, ::testing::Values("netfilter", "xdp"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Planes, LiveObservers, ::testing::Values("netfilter", "xdp"), plane_name);
 
 }  // namespace
 }  // namespace netserv::test

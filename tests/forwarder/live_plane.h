@@ -79,6 +79,8 @@ inline void module(const ring::SubmitDescriptor& d, std::span<std::byte> bytes, 
   }
 }
 
+inline std::string plane_name(const ::testing::TestParamInfo<const char*>& plane) { return plane.param; }
+
 class LivePlane : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {

@@ -159,8 +159,7 @@ TEST_P(LivePlane, AThousandFiltersOfOneShapeAreTaken) {
   EXPECT_EQ(receive(client), "pong 2");
 }
 
-INSTANTIATE_TEST_SUITE_P(Planes, LivePlane, ::testing::Values("netfilter", "xdp"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Planes, LivePlane, ::testing::Values("netfilter", "xdp"), plane_name);
 
 class NetfilterRules : public LivePlane {
  protected:

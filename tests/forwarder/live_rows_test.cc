@@ -63,9 +63,9 @@ class LiveRows : public LivePlane {
     containers.clear();
   }
   void run_containers() {
-    for (auto& container : containers) {
-      container->run_once();
-      container->ring().prepare_wait();
+    for (auto& each : containers) {
+      each->run_once();
+      each->ring().prepare_wait();
     }
     ::usleep(500);
   }
@@ -119,8 +119,7 @@ TEST_P(LiveRows, AgreeWithTheFakePlane) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Planes, LiveRows, ::testing::Values("netfilter", "xdp"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Planes, LiveRows, ::testing::Values("netfilter", "xdp"), plane_name);
 
 }  // namespace
 }  // namespace netserv::test
