@@ -14,8 +14,7 @@ namespace netserv::fetch {
 namespace {
 
 // What a downloader has no use for beyond the calls that are dangerous for anyone.
-constexpr std::array<std::string_view, 9> kNoPrograms = {"execve", "execveat", "listen", "accept", "accept4",
-                                                         "setsid", "setpgid", "kill", "tgkill"};
+constexpr std::array<std::string_view, 5> kNoPrograms = {"execve", "execveat", "listen", "accept", "accept4"};
 
 }  // namespace
 
@@ -38,9 +37,10 @@ Status confine_web_client(sandbox::Identity identity, const std::string& ca_file
   NETSERV_TRY(sandbox::no_new_privileges());
   NETSERV_TRY(sandbox::restrict_paths(paths));
   if (::geteuid() == 0) NETSERV_TRY(sandbox::drop_to(identity));
-  std::array<std::span<const std::string_view>, 2> lists = {sandbox::dangerous_calls(), kNoPrograms};
-  NETSERV_TRY(sandbox::refuse_calls(lists));
-  return sandbox::die_with_parent();
+  NETSERV_TRY(sandbox::die_with_parent());
+  std::array<std::span<const std::string_view>, 3> lists = {sandbox::dangerous_calls(), sandbox::process_calls(),
+                                                            kNoPrograms};
+  return sandbox::refuse_calls(lists, {.threads_only = true, .ip_sockets_only = true});
 }
 
 }  // namespace netserv::fetch

@@ -8,11 +8,16 @@
 #include <fstream>
 #include <functional>
 #include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
+#include <thread>
 #include <unistd.h>
 
 #include "sandbox/identity.h"
@@ -123,6 +128,55 @@ TEST(SystemCalls, ListedOnesAreRefused) {
     if (child == 0) _exit(7);
     int status = 0;
     EXPECT_IN_CHILD(7, child > 0 && waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+    return 0;
+  }), 0);
+}
+
+TEST(SystemCalls, NothingIsLeftBehindOrPushedIntoATerminal) {
+  const int master = posix_openpt(O_RDWR | O_NOCTTY);
+  ASSERT_TRUE(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+  const std::string name = ptsname(master);
+  EXPECT_EQ(in_child([&] {
+    EXPECT_IN_CHILD(1, setsid() > 0);
+    const int terminal = open(name.c_str(), O_RDWR);  // the controlling one, as a publisher's own
+    const auto lists = std::to_array({dangerous_calls()});
+    EXPECT_IN_CHILD(2, terminal >= 0 && no_new_privileges() && refuse_calls(lists));
+    EXPECT_IN_CHILD(3, ioctl(terminal, TIOCSTI, "x") < 0 && errno == EPERM);
+    // The kernel ignores the request's upper half.
+    EXPECT_IN_CHILD(4, syscall(SYS_ioctl, terminal, TIOCSTI | 1ul << 32, "x") < 0 && errno == EPERM);
+    int waiting = 0;
+    EXPECT_IN_CHILD(5, ioctl(terminal, FIONREAD, &waiting) == 0 && waiting == 0);
+    EXPECT_IN_CHILD(6, shmget(IPC_PRIVATE, 4096, 0600) < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(7, syscall(SYS_mq_open, "x", O_CREAT | O_RDWR, 0600, nullptr) < 0 && errno == EPERM);
+    return 0;
+  }), 0);
+  close(master);
+}
+
+TEST(SystemCalls, AWebClientReachesNoOtherProcess) {
+  EXPECT_EQ(in_child([] {
+    const pid_t other = fork();  // of the same user, as another helper would be
+    if (other == 0) {
+      if (die_with_parent()) pause();
+      _exit(0);
+    }
+    const std::array<std::span<const std::string_view>, 2> lists = {dangerous_calls(), process_calls()};
+    EXPECT_IN_CHILD(1, die_with_parent() && no_new_privileges());
+    EXPECT_IN_CHILD(2, refuse_calls(lists, {.threads_only = true, .ip_sockets_only = true}));
+    const rlimit none{};
+    EXPECT_IN_CHILD(3, kill(other, SIGKILL) < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(4, syscall(SYS_tkill, other, SIGKILL) < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(5, syscall(SYS_pidfd_open, other, 0) < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(6, prlimit(other, RLIMIT_CPU, &none, nullptr) < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(7, fork() < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(8, socket(AF_UNIX, SOCK_STREAM, 0) < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(9, socket(AF_PACKET, SOCK_RAW, 0) < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(10, syscall(SYS_socket, 1ul << 32 | AF_UNIX, SOCK_STREAM, 0) < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(11, socket(AF_VSOCK, SOCK_STREAM, 0) < 0 && errno == EPERM);
+    EXPECT_IN_CHILD(12, socket(AF_INET, SOCK_STREAM, 0) >= 0 && socket(AF_INET6, SOCK_DGRAM, 0) >= 0);
+    bool ran = false;
+    std::thread([&] { ran = true; }).join();
+    EXPECT_IN_CHILD(13, ran);
     return 0;
   }), 0);
 }

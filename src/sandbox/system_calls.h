@@ -9,14 +9,25 @@
 
 namespace netserv::sandbox {
 
-// Never needed by a helper or a container: tracing, mounts, modules, keys, namespaces, BPF, io_uring, clocks and
-// the like. Leaves exec, files and memory alone.
+// Never needed by a helper: tracing, mounts, modules, keys, namespaces, BPF, io_uring, clocks, System V and POSIX IPC
+// (which outlives its maker) and the like. Leaves exec, files and memory alone.
 std::span<const std::string_view> dangerous_calls();
 // Everything that makes or uses a network endpoint.
 std::span<const std::string_view> network_calls();
 
-// Installs one filter that refuses all of `lists`. Foreign architectures' calls (i386, x32) kill the process.
+// New processes (threads_only below refuses clone's), and signals, limits and priorities of others: other helpers run as
+// the same user.
+std::span<const std::string_view> process_calls();
+
+// What is refused beyond the lists.
+struct CallRules {
+  bool threads_only = false;     // clone makes threads of this process only
+  bool ip_sockets_only = false;  // of AF_INET and AF_INET6, and AF_NETLINK, which getaddrinfo() asks for addresses
+};
+
+// Installs one filter that refuses all of `lists`, what `rules` says, namespaces by clone, and input pushed into a
+// terminal (TIOCSTI, TIOCLINUX: a helper of `netserv module build` has its caller's). Foreign architectures' calls (i386, x32) kill the process.
 // Needs no_new_privileges() or root. May be called again: filters add up.
-Status refuse_calls(std::span<const std::span<const std::string_view>> lists);
+Status refuse_calls(std::span<const std::span<const std::string_view>> lists, const CallRules& rules = {});
 
 }  // namespace netserv::sandbox

@@ -3,8 +3,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,6 +30,29 @@ static void must_fail(const char* what, int number, int succeeded) {
 }
 static int mapped(int protection, int flags, int fd) {
   return mmap(0, 4096, protection, flags, fd, 0) != MAP_FAILED;
+}
+
+/* All but the two that the container itself needs are refused by its filter, whatever the kernel would say. */
+static void attack_options(int udp, int udp6) {
+  const struct option { int fd, level, name; } refused[] = {
+      {udp, SOL_SOCKET, SO_ATTACH_FILTER}, {udp, SOL_SOCKET, SO_ATTACH_BPF}, {udp, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF},
+      {udp, SOL_SOCKET, SO_RCVBUF},        {udp, SOL_SOCKET, SO_REUSEPORT},  {udp, SOL_SOCKET, SO_BROADCAST},
+      {udp, SOL_SOCKET, SO_BINDTODEVICE},  {udp, SOL_SOCKET, SO_MARK},       {udp, SOL_SOCKET, SO_PRIORITY},
+      {udp, SOL_SOCKET, SO_ZEROCOPY},      {udp, IPPROTO_IP, IP_OPTIONS},    {udp, IPPROTO_IP, IP_TRANSPARENT},
+      {udp, IPPROTO_IP, IP_ADD_MEMBERSHIP}, {udp, IPPROTO_IP, IP_MULTICAST_ALL}, {udp, IPPROTO_IP, 64 /* IPT_SO_SET_REPLACE */},
+      {udp, IPPROTO_UDP, 100 /* UDP_ENCAP */}, {udp, IPPROTO_UDP, 103 /* UDP_SEGMENT */},
+      {udp6, IPPROTO_IPV6, IPV6_ADDRFORM}, {udp6, IPPROTO_IPV6, IPV6_HOPOPTS}, {udp6, IPPROTO_IPV6, IPV6_JOIN_GROUP}};
+  for (unsigned i = 0; i < sizeof refused / sizeof *refused; ++i) {
+    char value[64] = {1};
+    errno = 0;
+    int set = setsockopt(refused[i].fd, refused[i].level, refused[i].name, value, sizeof value);
+    must_fail("socket option", refused[i].level << 16 | refused[i].name, set == 0 || errno != EPERM);
+  }
+  int on = 1, bytes = 65536;
+  socklen_t length = sizeof on;
+  must_fail("IPV6_V6ONLY is needed, and refused", 0, setsockopt(udp6, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0);
+  must_fail("SO_SNDBUF is needed, and refused", 0, setsockopt(udp, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) != 0);
+  must_fail("getsockopt", 0, getsockopt(udp, SOL_SOCKET, SO_TYPE, &on, &length) == 0 || errno != EPERM);
 }
 
 __attribute__((constructor)) static void attack(void) {
@@ -67,6 +93,16 @@ __attribute__((constructor)) static void attack(void) {
   must_fail("packet socket", 0, socket(AF_PACKET, SOCK_RAW, 0) >= 0);
   must_fail("netlink socket", 0, socket(AF_NETLINK, SOCK_RAW, 0) >= 0);
   must_fail("unix socket", 0, socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
+  int udp = socket(AF_INET, SOCK_DGRAM, 0), udp6 = socket(AF_INET6, SOCK_DGRAM, 0);
+  must_fail("have no UDP socket to try with", 0, udp < 0 || udp6 < 0);
+  attack_options(udp, udp6);
+  must_fail("sendmsg", 0, sendmsg(udp, &(struct msghdr){}, 0) >= 0 || errno != EPERM);
+  must_fail("sendmmsg", 0, sendmmsg(udp, &(struct mmsghdr){}, 1, 0) >= 0 || errno != EPERM);
+  must_fail("ioctl", 0, ioctl(udp, SIOCGIFCONF, &(struct ifconf){}) >= 0 || errno != EPERM);
+  must_fail("connect", 0, connect(udp, &(struct sockaddr){}, sizeof(struct sockaddr)) >= 0 || errno != EPERM);
+  must_fail("listen", 0, listen(udp, 1) >= 0 || errno != EPERM);
+  close(udp);
+  close(udp6);
   must_fail("open /proc", 0, open("/proc/self/mem", O_RDONLY) >= 0);
   say("descriptors", descriptors);
   say("tried", tried);
