@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+"""What the documentation lists is what the code has: metrics and their counters, kinds of events."""
+
+import re
+import sys
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def text(path):
+    return (ROOT / path).read_text()
+
+
+def body(code, start):
+    """From `start` to the end of that function or table."""
+    at = code.index(start)
+    return code[at:code.index("\n}", at)]
+
+
+def literals(code):
+    return set(re.findall(r'"([a-z][a-z0-9_-]*)"', code))
+
+
+def documented(page, heading):
+    """The names in backquotes in the first column of the table under `heading`."""
+    section = text(page).split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def planes_counters():
+    found = set()
+    for path in sorted((ROOT / "src/plane").rglob("*.cc")):
+        code = path.read_text()
+        for function in re.finditer(r"std::map<std::string, std::uint64_t> \w+::counters\(\)", code):
+            found |= literals(body(code, function.group()))
+    table = text("src/plane/xdp/program.cc")
+    table = table[table.index("kCounterNames[NSX_COUNTERS] = {"):]
+    return found | literals(table[:table.index("};")])
+
+
+def core_counters(kind):
+    return literals(body(text("src/forward/counters.cc"), f"to_string({kind} counter)"))
+
+
+def service_counters(variable):
+    return set(re.findall(variable + r'\["([a-z_]+)"\]', text("src/daemons/forwarder_service.cc")))
+
+
+class Metrics(unittest.TestCase):
+    def same(self, code, page, heading):
+        docs = documented(page, heading)
+        self.assertTrue(code)
+        self.assertEqual(code - docs, set(), f"exported, but not in {page}, {heading}")
+        self.assertEqual(docs - code, set(), f"in {page}, {heading}, but not exported")
+
+    def test_every_metric_is_listed(self):
+        exported = set(re.findall(r'"(netserv_[a-z_]+)"', text("src/daemons/netservd/measures.cc")))
+        self.same(exported, "docs/metrics.md", "Names")
+
+    def test_every_counter_of_the_node_is_listed(self):
+        exported = core_counters("NodeCounter") | service_counters(r"stats\.node")
+        self.same(exported, "docs/metrics.md", "Counters of `netserv_forwarder_total`, on each plane")
+
+    def test_every_counter_of_the_planes_is_listed(self):
+        docs = documented("docs/metrics.md", "On the xdp plane") | documented("docs/metrics.md", "On the netfilter plane")
+        self.assertEqual(docs ^ planes_counters(), set())
+
+    def test_every_counter_of_a_container_is_listed(self):
+        exported = core_counters("ContainerCounter") | service_counters(r"c\.counters")
+        self.same(exported, "docs/metrics.md", "Counters of `netserv_forwarder_container_total`")
+
+
+class Events(unittest.TestCase):
+    def test_every_kind_is_listed(self):
+        kinds = literals(body(text("src/daemons/netservd/report.cc"), "std::string event_kind(")) - {"on"}
+        switched = re.search(r'kPublisherDisabled, who, enable.on \? "(\w+)" : "(\w+)"', text("src/node/requests.cc"))
+        kinds |= set(switched.groups())  # that one's kind is its text
+        page = text("docs/admin-socket.md")
+        listed = page[page.index("`kind` is one of"):]
+        listed = set(re.findall(r"`([a-z-]+)`", listed[:listed.index("Clients show")])) - {"kind"}
+        self.assertEqual(kinds ^ listed, set())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
