@@ -12,7 +12,9 @@ class Signalling:
         self.host = host
         self.build = build
         self.run_folder = run_folder
-        self.options = [*(["--initiator"] if initiator else []), *options]
+        # A host that only sends needs no access to a node's sockets: there nslpd is nobody.
+        self.options = [*(["--initiator", "--user", "nobody"] if initiator else []), *options]
+        self.gistd_options = ["--socket-mode", "666"] if initiator else []
         self.gistd = None
         self.nslpd = None
         run_folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +32,8 @@ class Signalling:
     # Both start at once: nslpd attaches as soon as gistd is there.
 
     def start_gistd(self):
-        self.gistd = self.host.start("gistd", self.build.program("gistd"), "--run-dir", self.run_folder, "--log-level", "debug")
+        self.gistd = self.host.start("gistd", self.build.program("gistd"), "--run-dir", self.run_folder, "--log-level", "debug",
+                                     *self.gistd_options)
 
     def start_nslpd(self):
         self.nslpd = self.host.start("nslpd", self.build.program("nslpd"), "--run-dir", self.run_folder,

@@ -1,16 +1,23 @@
 // nslpd: the NetServ NSLP. On a router it passes requests that come along a path to netservd; on any host it sends
 // them for local programs. Needs no rights, and gives up those it has.
+#include <grp.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "base/log.h"
 #include "daemons/log_option.h"
 #include "daemons/nslpd/nslpd.h"
+#include "sandbox/identity.h"
+#include "sandbox/paths.h"
+#include "sandbox/system_calls.h"
 #include "sys/capabilities.h"
 #include "wire/ncm/selection.h"
 
@@ -19,11 +26,12 @@ namespace {
 
 struct Options {
   NslpdSettings settings;
-  std::string run_directory = "/run/netserv", gist_socket, controller_socket, client_socket, name, address;
+  std::string run_directory = "/run/netserv", gist_socket, controller_socket, client_socket, name, address, user, group;
   std::string socket_mode = "0660";
   unsigned nslp = nslp::kDefaultNslpId.value();
   unsigned last_node_ms = 4000;
   bool initiator = false, unsigned_path = false, check = false;
+  std::optional<sandbox::Identity> identity;  // to take on; absent: the one it was started with
 };
 
 int report(const Error& error) {
@@ -62,7 +70,33 @@ IpAddress choose_address(const std::vector<IpAddress>& all) {
   return {};
 }
 
+Result<std::optional<sandbox::Identity>> identity_of(const Options& o) {
+  if (o.user.empty() && o.group.empty()) return std::nullopt;
+  if (o.user.empty()) return fail(Origin::kOperator, "--group", "needs --user");
+  const passwd* user = ::getpwnam(o.user.c_str());
+  if (user == nullptr) return fail(Origin::kOperator, o.user, "no such user");
+  sandbox::Identity identity{user->pw_uid, user->pw_gid};
+  if (o.group.empty()) return identity;
+  const struct group* group = ::getgrnam(o.group.c_str());
+  if (group == nullptr) return fail(Origin::kOperator, o.group, "no such group");
+  identity.gid = group->gr_gid;
+  return identity;
+}
+
+// What is left: the sockets that it has, and connecting to gistd's and netservd's.
+Status give_up_rights(const Options& o) {
+  if (o.identity) NETSERV_TRY(sandbox::drop_to(*o.identity));
+  if (!o.identity) NETSERV_TRY(sys::keep_capabilities({}));
+  NETSERV_TRY(sandbox::no_new_privileges());
+  if (sandbox::landlock_version() > 0) NETSERV_TRY(sandbox::restrict_paths({}));
+  else log_warning({.name = "nslpd"}, "this kernel has no Landlock: files are kept from it by their modes alone");
+  constexpr std::array<std::string_view, 2> kPrograms{"execve", "execveat"};
+  const std::array<std::span<const std::string_view>, 2> lists{sandbox::dangerous_calls(), kPrograms};
+  return sandbox::refuse_calls(lists);
+}
+
 Status complete(Options& o) {
+  NETSERV_ASSIGN(o.identity, identity_of(o));
   NslpdSettings& s = o.settings;
   auto socket = [&](const std::string& given, const char* name) { return given.empty() ? o.run_directory + "/" + name : given; };
   s.gist_socket = socket(o.gist_socket, "gistd.sock");
@@ -90,9 +124,9 @@ int run(Options& o) {
   sys::EventLoop loop;
   auto stop_on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
   auto stop_on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });
-  if (Status kept = sys::keep_capabilities({}); !kept) return report(kept.error());
   auto nslpd = Nslpd::start(loop, o.settings);
   if (!nslpd) return report(nslpd.error());
+  if (Status gave = give_up_rights(o); !gave) return report(gave.error());
   log_info({.name = "nslpd"}, "listening on {}, node {} ({})", o.settings.client_socket, o.settings.core.node,
            o.settings.core.address.to_string());
   return loop.run();
@@ -112,6 +146,8 @@ int main(int argc, char** argv) {
   app.add_option("--socket-mode", o.socket_mode, "Its file mode")
       ->check([](const std::string& m) { return m.find_first_not_of("01234567") == std::string::npos && !m.empty() && m.size() < 6 ? "" : "not octal"; })
       ->capture_default_str();
+  app.add_option("--user", o.user, "Whom to run as once that socket is there (default: who starts it, without capabilities)");
+  app.add_option("--group", o.group, "With which group (default: the user's own); gistd's and netservd's sockets must be open to it");
   app.add_option("--name", o.name, "This node's name in answers (default: the host's name)");
   app.add_option("--address", o.address, "Its address there (default: the first that is neither loopback nor link-local)");
   app.add_option("--nslpid", o.nslp, "NSLPID; the same on all nodes of a network")->check(CLI::Range(1u, 65535u))->capture_default_str();

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """A SETUP towards a user: gistd and nslpd find the nodes on the path, and each answers."""
 
+import pwd
 import unittest
+from pathlib import Path
 
 import support
 from support import NETMONITOR, in_lab
@@ -27,6 +29,15 @@ class TowardAUser(unittest.TestCase):
         answer = publisher.toward(client, "remove", NETMONITOR)
         self.assertEqual(answer.each("code"), [202, 202], answer)
         self.assertEqual(answer.status, 0)
+
+    @in_lab("path")
+    def test_nslpd_has_no_rights(self, lab):
+        for host, user in (("near", 0), ("publisher", pwd.getpwnam("nobody").pw_uid)):
+            status = dict(line.split(":\t", 1) for line in Path(f"/proc/{lab[host].signalling.nslpd.pid}/status").read_text().splitlines())
+            self.assertEqual(status["Uid"].split(), [str(user)] * 4, host)
+            for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+                self.assertEqual(int(status[kind], 16), 0, f"{host} {kind}")
+            self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"), host)
 
 
 if __name__ == "__main__":
