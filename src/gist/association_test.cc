@@ -93,37 +93,6 @@ TEST_F(Associations, AnotherPeerIdentityIsAnotherPeer) {
   EXPECT_EQ(sent(MessageType::kResponse).size(), 2u);
 }
 
-TEST_F(Associations, LargeMessagesUseThem) {
-  // RFC5971: 4.3.3-3, 4.3.3-5
-  build();
-  SendMessage s = message();
-  s.data = words(400);
-  a->send(s);
-  world.run_for(seconds(1));
-  EXPECT_FALSE(sent(MessageType::kQuery).at(0).nslp_data);
-  ASSERT_EQ(on_associations(MessageType::kData).size(), 1u);
-  EXPECT_EQ(m->received.back().data.size(), 1600u);
-  for (const Flight& f : world.sent) EXPECT_LE(f.datagram.payload.size() + 64, 576u);
-}
-
-TEST_F(Associations, KnownPathMtuDecides) {
-  // RFC5971: 4.3.3-4
-  build();
-  a->path_mtu_known = 1400;
-  SendMessage s = message();
-  s.data = words(200);
-  a->send(s);
-  world.run_for(seconds(1));
-  EXPECT_EQ(sent(MessageType::kQuery).at(0).nslp_data, s.data);
-  a->path_mtu_known = 300;
-  session = world.session();
-  s = message(2);
-  s.data = words(50);
-  a->send(s);
-  world.run_for(seconds(1));
-  EXPECT_EQ(on_associations(MessageType::kData).size(), 1u);
-}
-
 TEST_F(Associations, DataLaterAsksForOne) {
   build();
   a->send(message());

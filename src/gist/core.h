@@ -114,6 +114,7 @@ class Core {
   void fail_association(Querying& q);
   void send_confirm(Querying& q, const Message& response, TimePoint now);
   void send_stored(RoutingState& state, TimePoint now);
+  void await_association(Querying& q, SendMessage message);
   void begin_handshake(Querying& q);
   void destroy(Querying& q, TimePoint now);
 

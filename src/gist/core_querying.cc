@@ -62,11 +62,7 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
         switch (q.stored.empty() ? transmit(q, *request, now) : Sent::kConnecting) {  // in order
           case Sent::kDone: break;
           case Sent::kConnecting: store(q, *request); break;
-          case Sent::kNeedsAssociation:
-            q.wants_reliable |= !request->attributes.secure;
-            q.wants_secure |= request->attributes.secure;
-            store(q, *request);
-            q.handshake_due = true;
+          case Sent::kNeedsAssociation: await_association(q, *request); break;
         }
         break;
       case QueryingAction::kSendQuery:
@@ -133,6 +129,15 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
     q.handshake_due = false;
     querying_event(q, q.status == RouteStatus::kBad ? QueryingEvent::kStatusBad : QueryingEvent::kRefresh, now);
   }
+}
+
+// `m` can't go without one: asked for, or too long for a datagram. The next Query asks for it.
+void Core::await_association(Querying& q, SendMessage m) {
+  m.attributes.reliable = true;  // so that it is reported when there is none to be had
+  q.wants_reliable = true;
+  q.wants_secure |= m.attributes.secure;
+  store(q, m);
+  q.handshake_due = true;
 }
 
 void Core::begin_handshake(Querying& q) {
@@ -209,8 +214,7 @@ bool Core::send_query(Querying& q, TimePoint now) {
   };
   if (q.riding && too_large()) {
     // 4.3.3: it must go over an association.
-    store(q, *std::exchange(q.riding, std::nullopt));
-    q.wants_reliable = true;
+    await_association(q, *std::exchange(q.riding, std::nullopt));
     const Nli nli = *m.nli;
     m = make_query(q, false);
     m.header.source_is_signalling = q.source_is_signalling;
@@ -219,6 +223,7 @@ bool Core::send_query(Querying& q, TimePoint now) {
     m.nslp_data.reset();
   }
   q.asked_for_association = m.stack_proposal.has_value();
+  if (q.asked_for_association) q.handshake_due = false;
   ++q.sent;
   send_datagram(m, std::move(datagram), true, now);
   return true;

@@ -174,8 +174,7 @@ void Core::receive_error(const Message& m, TimePoint now) {
     if (e.is(ErrorKind::kEndpointFound)) return querying_event(q, QueryingEvent::kEndpointReached, now);
     if (e.is(ErrorKind::kMessageTooLarge) && q.riding) {
       // 4.3.4: the payload needs an association.
-      store(q, *std::exchange(q.riding, std::nullopt));
-      q.wants_reliable = true;
+      await_association(q, *std::exchange(q.riding, std::nullopt));
       return querying_event(q, QueryingEvent::kNoRoutingState, now);
     }
     return querying_event(q, QueryingEvent::kRefused, now, &m);

@@ -150,8 +150,18 @@ Core::Sent Core::transmit(RoutingState& state, const SendMessage& m, TimePoint n
 
 void Core::send_stored(RoutingState& state, TimePoint now) {
   std::vector<SendMessage> waiting = std::exchange(state.stored, {});
-  for (SendMessage& m : waiting)
-    if (transmit(state, m, now) != Sent::kDone) state.stored.push_back(std::move(m));
+  const auto querier = queriers_by_id_.find(state.id);
+  const bool may_ask = querier != queriers_by_id_.end();
+  for (SendMessage& m : waiting) {
+    const bool behind_another = may_ask && !state.stored.empty();  // in order
+    const Sent sent = behind_another ? Sent::kConnecting : transmit(state, m, now);
+    if (sent == Sent::kDone) continue;
+    if (sent == Sent::kNeedsAssociation && may_ask) {
+      await_association(*querier->second, std::move(m));
+    } else {
+      state.stored.push_back(std::move(m));
+    }
+  }
 }
 
 void Core::store(RoutingState& state, const SendMessage& m) {

@@ -9,12 +9,22 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <string>
+
+#include "base/log.h"
 
 namespace netserv::transport {
 namespace {
 
 // For the connection and the TLS handshake together, and for what remains at the end.
 constexpr std::chrono::seconds kPatience{10};
+
+// A name out of a certificate, for the log.
+std::string printable(std::string name) {
+  for (char& c : name)
+    if (c <= 0x20 || c >= 0x7f) c = '?';
+  return name;
+}
 
 }  // namespace
 
@@ -89,6 +99,8 @@ void Connection::handshake() {
       return watch();
     }
     credentials = credentials_of(ssl_.get());
+    const std::string& name = credentials.dns_names.empty() ? credentials.common_name : credentials.dns_names.front();
+    log_info({.name = printable(name)}, "association over {}", SSL_get_version(ssl_.get()));
   }
   state_ = State::kOpen;
   deadline_.reset();

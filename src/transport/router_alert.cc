@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <set>
 
 namespace netserv::transport {
 namespace {
@@ -28,6 +29,10 @@ Result<sys::UniqueFd> alert_socket(bool v4, const std::string& interface, int va
                             v4 ? IPPROTO_UDP : IPPROTO_RAW));
   if (!fd) return fail_errno("router alert socket", "socket", errno);
   if (v4) NETSERV_TRY(only_options(fd.get()));
+  // The kernel keeps one list of IPv6 alert sockets for all network namespaces: else they take each other's packets.
+  const int on = 1;
+  if (!v4 && ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_ROUTER_ALERT_ISOLATE, &on, sizeof on) != 0)
+    return fail_errno("router alert socket", "isolate", errno);
   if (::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(),
                    static_cast<socklen_t>(interface.size() + 1)) != 0)
     return fail_errno(interface, "router alert socket", errno);
@@ -44,14 +49,16 @@ Result<sys::UniqueFd> alert_socket(bool v4, const std::string& interface, int va
 Result<std::unique_ptr<RouterAlert>> RouterAlert::open(const std::vector<std::string>& interfaces,
                                                        const std::vector<std::uint16_t>& values) {
   auto out = std::make_unique<RouterAlert>();
+  const bool v6 = static_cast<bool>(sys::UniqueFd(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
   for (const std::string& interface : interfaces) {
     const std::uint32_t index = ::if_nametoindex(interface.c_str());
     if (index == 0) return fail(Origin::kOperator, interface, "no such interface");
     NETSERV_ASSIGN(sys::UniqueFd v4, alert_socket(true, interface, 1));
     out->sockets_.push_back({std::move(v4), index});
-    for (std::uint16_t value : values) {
-      auto v6 = alert_socket(false, interface, value);
-      if (v6) out->sockets_.push_back({*std::move(v6), index});
+    // A packet is copied to every socket that asks for its value.
+    for (std::uint16_t value : v6 ? std::set(values.begin(), values.end()) : std::set<std::uint16_t>()) {
+      NETSERV_ASSIGN(sys::UniqueFd socket, alert_socket(false, interface, value));
+      out->sockets_.push_back({std::move(socket), index});
     }
   }
   return out;

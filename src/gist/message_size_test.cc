@@ -1,0 +1,72 @@
+// What is too large for a datagram: RFC 5971, 4.3.3 and 5.3.
+#include "gist/testing/fixture.h"
+
+namespace netserv::gist::testing {
+namespace {
+
+using MessageSize = LineTest;
+
+TEST_F(MessageSize, LargeOnesGoOverAssociations) {
+  // RFC5971: 4.3.3-3, 4.3.3-5
+  build();
+  SendMessage s = message();
+  s.data = words(400);
+  a->send(s);
+  world.run_for(seconds(1));
+  EXPECT_FALSE(sent(MessageType::kQuery).at(0).nslp_data);
+  ASSERT_EQ(on_associations(MessageType::kData).size(), 1u);
+  EXPECT_EQ(m->received.back().data.size(), 1600u);
+  for (const Flight& f : world.sent) EXPECT_LE(f.datagram.payload.size() + 64, 576u);
+}
+
+TEST_F(MessageSize, KnownPathMtuDecides) {
+  // RFC5971: 4.3.3-4
+  build();
+  a->path_mtu_known = 1400;
+  SendMessage s = message();
+  s.data = words(200);
+  a->send(s);
+  world.run_for(seconds(1));
+  EXPECT_EQ(sent(MessageType::kQuery).at(0).nslp_data, s.data);
+  a->path_mtu_known = 300;
+  session = world.session();
+  s = message(2);
+  s.data = words(50);
+  a->send(s);
+  world.run_for(seconds(1));
+  EXPECT_EQ(on_associations(MessageType::kData).size(), 1u);
+}
+
+TEST_F(MessageSize, WhatIsTooLargeAndSentDuringTheHandshakeAsksForOneAfterwards) {
+  // RFC5971: 4.3.3-3
+  build();
+  a->send(message());
+  SendMessage large = message(2);
+  large.data = words(400);
+  a->send(large);
+  a->send(message(3));
+  world.run_for(seconds(1));
+  std::vector<std::size_t> sizes;
+  for (const RecvMessage& r : m->received) sizes.push_back(r.data.size());
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{8, 1600, 8}));
+  EXPECT_EQ(a->status_of(2)->error, SendError::kNone);
+  EXPECT_EQ(sent(MessageType::kQuery).size(), 2u);
+}
+
+TEST_F(MessageSize, WhatIsTooLargeFailsAloneWithoutOne) {
+  Config config = base_config();
+  config.use_tcp = false;
+  build(config);
+  a->send(message());
+  SendMessage large = message(2);
+  large.data = words(400);
+  a->send(large);
+  a->send(message(3));
+  world.run_for(seconds(5));
+  EXPECT_EQ(a->status_of(2)->error, SendError::kNoAssociation);
+  EXPECT_EQ(a->status_of(3)->error, SendError::kNone);
+  EXPECT_EQ(m->received.size(), 2u);
+}
+
+}  // namespace
+}  // namespace netserv::gist::testing

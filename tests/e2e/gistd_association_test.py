@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+"""gistd's messaging associations over TCP and TLS: who may have one, and what goes over it."""
+
+import unittest
+
+from gistd_support import (BAD_PAYLOAD, IN_QUERY, NO_ASSOCIATION, RELIABLE, SECURE, SENT, case, in_diamond, is_upstream, main, mri,
+                           new_session, wait)
+
+FAR = "10.4.0.1"
+FLOWS = {4: ("10.1.0.2", "10.6.0.2"), 6: ("fd00:1::2", "fd00:6::2")}
+
+
+class Authority:
+    """A certificate authority; makes certificates for names."""
+
+    def __init__(self, host, name):
+        self.host, self.name = host, name
+        self.file = host.folder / f"{name}.pem"
+        self._run("req", "-x509", *NEW_KEY, "-keyout", host.folder / f"{name}.key", "-out", self.file, "-subj", f"/CN={name}",
+                  "-days", 1)
+
+    def _run(self, *arguments):
+        self.host.run("openssl", *arguments)
+
+    def options(self, name, trusted=None):
+        """gistd's options to be `name`, and to believe in `trusted` (this authority)."""
+        base = self.host.folder / f"{self.name}-{name}"
+        self._run("req", "-x509", *NEW_KEY, "-keyout", f"{base}.key", "-out", f"{base}.pem", "-subj", f"/CN={name}", "-days", 1,
+                  "-addext", f"subjectAltName=DNS:{name}", "-CA", self.file, "-CAkey", self.host.folder / f"{self.name}.key")
+        return ["--certificate", f"{base}.pem", "--key", f"{base}.key", "--authorities", (trusted or self).file]
+
+
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+def openssl_at_most(folder, version):
+    """A configuration of OpenSSL's library."""
+    path = folder / f"{version}.cnf"
+    path.write_text(f"openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nMaxProtocol = {version}\n")
+    return str(path)
+
+
+def connections(host, port):
+    """Established TCP connections to a port of others."""
+    return host.run("ss", "-Htn", "state", "established", f"( dport = :{port} )").stdout.splitlines()
+
+
+def exchange(test, gistds, attributes, version=4):
+    """From left's application to far's and back; returns what far's and left's last messages came with."""
+    left, far = gistds.application("left"), gistds.application("far")
+    session, (source, destination) = new_session(), FLOWS[version]
+    sent = [bytes([i]) * 64 for i in range(8)]
+    handles = [left.send(session, mri(source, destination), data, attributes) for data in sent]
+    wait(lambda: len(far.data(session)) == len(sent), lambda: f"all arrive: {far.received} {left.told}", left, far)
+    test.assertEqual(far.data(session), sent)
+    test.assertEqual([left.status_of(h).error for h in handles], [SENT] * len(sent))
+    back = far.send(session, mri(source, destination, upstream=True), b"back", attributes & ~IN_QUERY)
+    wait(lambda: left.data(session) and far.status_of(back), "the answer arrives", left, far)
+    test.assertTrue(is_upstream(left.received[-1].flow))
+    seen = far.received[-1].attributes, left.received[-1].attributes
+    for each in (left, far):
+        each.close()
+    return seen
+
+
+class OverTcp(unittest.TestCase):
+    @in_diamond
+    def test_both_ways_in_order_over_one_connection(self, lab):
+        lab.gistds.start("left", "far")
+        for version in (4, 6):
+            with case(version):
+                for came in exchange(self, lab.gistds, RELIABLE, version):
+                    self.assertTrue(came & RELIABLE)
+                    self.assertFalse(came & SECURE)
+                self.assertEqual(len(connections(lab["left"], 270)), 1)
+                lab.gistds["left"].stop()
+                lab.gistds.start("left")
+
+    @in_diamond
+    def test_sessions_share_an_association(self, lab):
+        lab.gistds.start("left", "far")
+        left, far = lab.gistds.application("left"), lab.gistds.application("far")
+        sessions = [new_session() for _ in range(5)]
+        for session in sessions:
+            left.send(session, mri(*FLOWS[4]), b"data", RELIABLE)
+            wait(lambda: far.data(session), "it arrives", left, far)
+        self.assertEqual(len(connections(lab["left"], 270)), 1)
+
+    @in_diamond
+    def test_what_is_too_long_for_a_datagram_goes_over_an_association(self, lab):
+        lab.gistds.start("left", "far")
+        left, far = lab.gistds.application("left"), lab.gistds.application("far")
+        session = new_session()
+        for size, over in ((256, 0), (600, RELIABLE), (16380, RELIABLE)):
+            with case(size):
+                left.send(session, mri(*FLOWS[4]), bytes(size))
+                wait(lambda: bytes(size) in far.data(session), "it arrives", left, far)
+                self.assertEqual(far.received[-1].attributes & RELIABLE, over)
+        longer = left.send(session, mri(*FLOWS[4]), bytes(16384))  # than an object can be (A.2)
+        wait(lambda: left.status_of(longer), "it is refused", left, far)
+        self.assertEqual(left.status_of(longer).error, BAD_PAYLOAD)
+
+    @in_diamond
+    def test_no_association_to_be_had(self, lab):
+        """What has to be reliable fails, what has not goes on."""
+        lab.gistds.start("left")
+        lab.gistds.start("far", options=["--tcp-port", "0"])
+        left, far = lab.gistds.application("left"), lab.gistds.application("far")
+        session = new_session()
+        must = left.send(session, mri(*FLOWS[4]), b"must", RELIABLE)
+        wait(lambda: left.status_of(must), "it is refused", left, far)
+        self.assertEqual(left.status_of(must).error, NO_ASSOCIATION)
+        left.send(session, mri(*FLOWS[4]), b"can ")
+        wait(lambda: far.data(session), "the other arrives", left, far)
+        self.assertEqual(far.data(session), [b"can "])
+
+
+class OverTls(unittest.TestCase):
+    @in_diamond
+    def test_tls_1_2_and_1_3_both_authenticated(self, lab):
+        authority = Authority(lab["left"], "authority")
+        options = {name: authority.options(f"{name}.example.net") for name in ("left", "far")}
+        lab.gistds.start("far", options=[*options["far"], "--peer", "allow left.example.net"])
+        for version in ("TLSv1.3", "TLSv1.2"):
+            with case(version):
+                lab.gistds.start("left", options=[*options["left"], "--peer", "allow *.example.net"],
+                                 env={"OPENSSL_CONF": openssl_at_most(lab["left"].folder, version)})
+                for came in exchange(self, lab.gistds, RELIABLE | SECURE):
+                    self.assertTrue(came & SECURE)
+                lab.gistds["left"].wait_for_line(f"far.example.net: association over {version}")
+                lab.gistds["far"].wait_for_line(f"left.example.net: association over {version}")
+                self.assertEqual(len(connections(lab["left"], 271)), 1)
+                lab.gistds["left"].stop()
+
+    def refused(self, lab, left_options, far_options, line, where):
+        """What must be secure is not sent; nothing arrives; plain messages do."""
+        lab.gistds.start("left", options=left_options)
+        lab.gistds.start("far", options=far_options)
+        left, far = lab.gistds.application("left"), lab.gistds.application("far")
+        secret, plain = new_session(), new_session()
+        handle = left.send(secret, mri(*FLOWS[4]), b"secret..", RELIABLE | SECURE)
+        wait(lambda: left.status_of(handle) and line in lab.gistds[where].output(),
+             lambda: f"{line!r} at {where}, which wrote:\n{lab.gistds[where].tail()}\n{left.told}", left, far)
+        left.send(plain, mri(*FLOWS[4]), b"plain...")
+        wait(lambda: far.data(plain), "the other arrives", left, far)
+        self.assertEqual(far.data(secret), [])
+        return left.status_of(handle).error
+
+    @in_diamond
+    def test_a_peer_of_another_authority(self, lab):
+        ours, theirs = (Authority(lab["left"], name) for name in ("ours", "theirs"))
+        error = self.refused(lab, ours.options("left.example.net"), theirs.options("far.example.net", trusted=ours),
+                             "certificate verify failed", "left")
+        self.assertEqual(error, NO_ASSOCIATION)
+
+    @in_diamond
+    def test_a_responder_that_is_not_on_the_list(self, lab):
+        authority = Authority(lab["left"], "authority")
+        error = self.refused(lab, [*authority.options("left.example.net"), "--peer", "allow elsewhere.example.net"],
+                             authority.options("far.example.net"), "not in the authorised peer database", "left")
+        self.assertEqual(error, NO_ASSOCIATION)
+
+    @in_diamond
+    def test_a_querier_of_another_authority_or_not_on_the_list(self, lab):
+        """In TLS 1.3 the querier believes itself connected before it is refused; it gives up after three."""
+        ours, theirs = (Authority(lab["left"], name) for name in ("ours", "theirs"))
+        far = ours.options("far.example.net")
+        for number, (left, line) in enumerate((
+                (theirs.options("left.example.net", trusted=ours), "certificate verify failed"),
+                (ours.options("left.example.net"), "not in the authorised peer database"))):
+            with case(line):
+                self.refused(lab, left, [*far, "--peer", "deny left.example.net", "--peer", "allow *"], line, "far")
+                lab.gistds["left"].stop(), lab.gistds["far"].stop()
+
+    @in_diamond
+    def test_tls_only(self, lab):
+        """Everything over associations is secure, and no port takes plain ones."""
+        authority = Authority(lab["left"], "authority")
+        for name in ("left", "far"):
+            lab.gistds.start(name, options=[*authority.options(f"{name}.example.net"), "--tls-only"])
+        for came in exchange(self, lab.gistds, RELIABLE):
+            self.assertTrue(came & SECURE)
+        self.assertNotEqual(lab["left"].run("bash", "-c", f"</dev/tcp/{FAR}/270", check=False).returncode, 0)
+
+
+if __name__ == "__main__":
+    main()
