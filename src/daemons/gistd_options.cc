@@ -18,7 +18,7 @@ struct Raw {
   std::string run_directory = "/run/netserv", socket_mode = "660", intercept = "filter", query_source = "signalling";
   std::vector<std::string> interfaces, router_alerts, peers;
   unsigned tcp_port = 270, tls_port = 271, queue = 8101, router_alert = 0;
-  unsigned validity_ms = 30000, hold_time_ms = 30000, t1_ms = 500, max_queries = 7;
+  unsigned validity_ms = 30000, hold_time_ms = 30000, t1_ms = 500, max_queries = 7, send_rate = 5000, intercept_rate = 50000;
   bool tls_only = false, no_ping = false;
 };
 
@@ -73,6 +73,10 @@ Status read_core(const Raw& raw, GistdOptions& o) {
   core.t1 = std::chrono::milliseconds(raw.t1_ms);
   core.t2 = 64 * core.t1;
   core.max_queries = raw.max_queries;
+  core.send_rate = raw.send_rate;
+  core.intercept_rate = raw.intercept_rate;
+  core.send_burst = core.send_rate / 10;  // a tenth of a second's worth
+  core.intercept_burst = core.intercept_rate / 10;
   if (raw.tls_only && !o.tls()) return fail(Origin::kOperator, "tls-only", "needs certificate, key and authorities");
   if (o.tls() && (o.tls_files.key.empty() || o.tls_files.authorities.empty()))
     return fail(Origin::kOperator, "certificate", "needs key and authorities too");
@@ -153,6 +157,10 @@ std::optional<GistdOptions> read_gistd_options(int argc, char** argv, int& exit_
       ->check(CLI::Range(100u, 86'400'000u))->capture_default_str();
   app.add_option("--t1-ms", raw.t1_ms, "First retransmission")->check(CLI::Range(10u, 60'000u))->capture_default_str();
   app.add_option("--max-queries", raw.max_queries, "In one handshake")->check(CLI::Range(1u, 16u))->capture_default_str();
+  app.add_option("--send-rate", raw.send_rate, "Datagrams that this node makes, a second at most")
+      ->check(CLI::Range(10u, 10'000'000u))->capture_default_str();
+  app.add_option("--intercept-rate", raw.intercept_rate, "Intercepted datagrams that it looks at, a second at most")
+      ->check(CLI::Range(10u, 10'000'000u))->capture_default_str();
   app.add_flag("--no-ping", raw.no_ping, "Do not answer gist-ping");
   add_log_level(app);
   app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed gistd left behind, and exit");
