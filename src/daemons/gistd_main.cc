@@ -1,6 +1,6 @@
-// gistd: a generic GIST daemon (RFC 5971). Two processes: this one opens everything, then keeps the netfilter queue
+// gistd: a generic GIST daemon (RFC 5971). Two processes: this one opens the sockets, then keeps the netfilter queue
 // with CAP_NET_ADMIN and looks into no packet; its child speaks GIST, as an ordinary user without any right.
-#include <arpa/inet.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -8,12 +8,17 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <filesystem>
+#include <span>
 #include <string>
 
 #include "base/log.h"
 #include "daemons/gistd_options.h"
 #include "daemons/gistd_service.h"
 #include "sandbox/identity.h"
+#include "sandbox/limits.h"
+#include "sandbox/paths.h"
 #include "sandbox/system_calls.h"
 #include "sys/capabilities.h"
 #include "transport/intercept_rules.h"
@@ -66,17 +71,51 @@ Result<GistdParts> open_parts(const GistdOptions& o) {
   return parts;
 }
 
+// A kernel without Landlock keeps the rest.
+Status confine_paths(std::span<const sandbox::PathRule> rules) {
+  if (sandbox::landlock_version() > 0) return sandbox::restrict_paths(rules);
+  log_warning({.name = "gistd"}, "this kernel has no Landlock: files are not confined");
+  return {};
+}
+
+// The speaker has all its sockets and files, but for connections to peers. A user id of its own would not keep it from
+// what everyone may read, start or connect to.
 Status give_up_rights(sandbox::Identity identity) {
+  NETSERV_TRY(sandbox::apply_limits({}));  // no core dump: TLS keys are in here
   NETSERV_TRY(sandbox::drop_to(identity));
   NETSERV_TRY(sandbox::no_new_privileges());
-  const std::array lists{sandbox::dangerous_calls()};
+  NETSERV_TRY(confine_paths({}));
+  constexpr std::array<std::string_view, 9> kNeverNeeded{"bind",  "execve", "execveat", "fork",  "listen",
+                                                         "socketpair", "truncate", "vfork",  "clone"};
+  const std::array<std::span<const std::string_view>, 2> lists{sandbox::dangerous_calls(), kNeverNeeded};
   NETSERV_TRY(sandbox::refuse_calls(lists));
   return sandbox::die_with_parent();
+}
+
+// The keeper has two capabilities, and at the end runs iptables once more.
+Status keep_rights(const GistdOptions& o) {
+  NETSERV_TRY(sys::keep_capabilities({CAP_NET_ADMIN, CAP_NET_RAW}));
+  const std::string folder = std::filesystem::path(o.socket).parent_path();
+  using sandbox::PathAccess;
+  const std::array<sandbox::PathRule, 4> rules{{{"/", PathAccess::kReadExecute},
+                                                {"/run", PathAccess::kReadWrite},  // xtables.lock
+                                                {"/dev/null", PathAccess::kReadWrite},
+                                                {folder, PathAccess::kReadWrite}}};
+  NETSERV_TRY(confine_paths(rules));
+  const std::array lists{sandbox::dangerous_calls()};
+  return sandbox::refuse_calls(lists);
 }
 
 // The child. Everything after this reads strangers' bytes.
 int speak(const GistdOptions& o, GistdParts parts, sandbox::Identity identity) {
   if (Status gave = give_up_rights(identity); !gave) return report(gave.error());
+  // The keeper says when interception is in place.
+  pollfd go{parts.keeper.fd(), POLLIN, 0};
+  sys::Datagram message;
+  while (::poll(&go, 1, -1) < 0 && errno == EINTR) continue;
+  const auto got = parts.keeper.receive(message, 1);
+  if (!got || *got != sys::Channel::Received::kMessage) return 1;
+
   sys::EventLoop loop;
   GistdService service(loop, o.settings, std::move(parts));
   const auto stop = [&] { service.shut_down([&] { loop.stop(); }); };
@@ -86,17 +125,36 @@ int speak(const GistdOptions& o, GistdParts parts, sandbox::Identity identity) {
   return loop.run();
 }
 
-int keep(std::unique_ptr<plane::NfQueue> queue, sys::Channel reader, pid_t child) {
-  if (Status kept = sys::keep_capabilities({CAP_NET_ADMIN, CAP_NET_RAW}); !kept) return report(kept.error());
+// Null without interception by filter.
+Result<std::unique_ptr<plane::NfQueue>> intercept(const transport::InterceptOptions& filter) {
+  if (!filter.any()) return std::unique_ptr<plane::NfQueue>();
+  NETSERV_ASSIGN(std::unique_ptr<plane::NfQueue> queue, plane::NfQueue::open(filter.queue));
+  NETSERV_TRY(transport::clean_gist_rules());
+  if (const Status placed = transport::place_gist_rules(filter); !placed) {
+    (void)transport::clean_gist_rules();
+    return fail(placed.error());
+  }
+  return queue;
+}
+
+// The parent, once the child is on its own: so that has never had the queue.
+int keep(const GistdOptions& o, sys::Channel reader, pid_t child) {
+  if (Status kept = keep_rights(o); !kept) return report(kept.error());
+  auto queue = intercept(o.filter);
+  if (!queue) return report(queue.error());
+  if (const Status told = reader.send(Bytes(1)); !told) return report(told.error());
   sys::EventLoop loop;
-  transport::QueueKeeper keeper(loop, std::move(queue), std::move(reader));
+  transport::QueueKeeper keeper(loop, *std::move(queue), std::move(reader));
   auto on_term = loop.on_signal(SIGTERM, [&] { keeper.close(); });
   auto on_int = loop.on_signal(SIGINT, [&] { keeper.close(); });
   auto ended = loop.on_child_exit(child, [&](int status) {
     if (WIFSIGNALED(status)) log_error({.name = "gistd"}, "speaker ended by signal {}", WTERMSIG(status));
     loop.stop(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
   });
-  return loop.run();
+  const int code = loop.run();
+  if (o.filter.any())
+    if (const Status cleaned = transport::clean_gist_rules(); !cleaned) return report(cleaned.error());
+  return code;
 }
 
 int run(const GistdOptions& o) {
@@ -112,32 +170,15 @@ int run(const GistdOptions& o) {
   if (!pair) return report(pair.error());
   parts->keeper = std::move(pair->keeper);
 
-  std::unique_ptr<plane::NfQueue> queue;
-  if (o.filter.any()) {
-    auto opened = plane::NfQueue::open(o.filter.queue);
-    if (!opened) return report(opened.error());
-    queue = *std::move(opened);
-    Status placed = transport::clean_gist_rules();
-    if (placed) placed = transport::place_gist_rules(o.filter);
-    if (!placed) {
-      (void)transport::clean_gist_rules();
-      return report(placed.error());
-    }
-  }
-
   const pid_t child = ::fork();
   if (child < 0) return report(Error{Origin::kSystem, "gistd", "fork"});
   if (child == 0) {
-    queue.reset();
     pair->reader.close();
     return speak(o, *std::move(parts), *identity);
   }
   parts = fail(Origin::kSystem, "", "");  // the child's now
-  const bool ruled = queue != nullptr;
-  const int code = keep(std::move(queue), std::move(pair->reader), child);
+  const int code = keep(o, std::move(pair->reader), child);
   ::unlink(o.socket.c_str());
-  if (ruled)
-    if (const Status cleaned = transport::clean_gist_rules(); !cleaned) return report(cleaned.error());
   return code;
 }
 

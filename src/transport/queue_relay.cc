@@ -11,12 +11,17 @@ namespace {
 constexpr std::size_t kMaxMessage = 16 + 65536;
 // What the channel's buffer holds at the least, so that no verdict finds it full.
 constexpr std::size_t kMaxLent = 1024;
+// Well within what the queue's watchdog takes for stopped.
+constexpr std::chrono::milliseconds kBeat{100};
 
 }  // namespace
 
 QueueKeeper::QueueKeeper(sys::EventLoop& loop, std::unique_ptr<plane::NfQueue> queue, sys::Channel reader)
     : queue_(std::move(queue)), reader_(std::move(reader)) {
-  if (queue_) packets_ = loop.on_io(queue_->fd(), EPOLLIN, [this](std::uint32_t) { on_packets(); });
+  if (queue_) {
+    packets_ = loop.on_io(queue_->fd(), EPOLLIN, [this](std::uint32_t) { on_packets(); });
+    beat_ = loop.every(kBeat, [this] { queue_->alive(sys::now()); });
+  }
   verdicts_ = loop.on_io(reader_.fd(), EPOLLIN, [this](std::uint32_t) { on_verdicts(); });
 }
 

@@ -31,7 +31,7 @@ class QueueKeeper {
   std::unique_ptr<plane::NfQueue> queue_;
   sys::Channel reader_;
   std::set<std::uint64_t> lent_;
-  sys::EventHandle packets_, verdicts_;
+  sys::EventHandle packets_, verdicts_, beat_;
 };
 
 // The side without.
