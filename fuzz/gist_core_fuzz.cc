@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   world.link(a, b);
   while (in.more()) {
     testing::Node& node = in.byte() % 2 ? a : b;
-    switch (in.byte() % 6) {
+    switch (in.byte() % 7) {
       case 0: {
         SendMessage s;
         s.data = Bytes(4 * (in.byte() % 8));
@@ -82,6 +82,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 4: {
         (void)node.core().accept_association({a.address, false, {}}, world.now());
         node.perform({});
+        break;
+      }
+      case 6: {  // an ICMP error quotes what was sent, as much as it likes and not always right
+        if (world.sent.empty()) break;
+        Bytes quoted = world.sent[in.byte() % world.sent.size()].datagram.payload;
+        quoted.resize(std::min<std::size_t>(quoted.size(), in.byte()));
+        for (int i = in.byte() % 4; i > 0 && !quoted.empty(); --i) quoted[in.byte() % quoted.size()] = std::byte{in.byte()};
+        node.perform(node.core().on_port_unreachable(quoted, world.now()));
         break;
       }
       case 5: world.run_for(std::chrono::milliseconds(10 * in.byte())); break;
