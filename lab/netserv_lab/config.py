@@ -33,6 +33,8 @@ def text(node):
             "blocks": ["packet/1", "timer/1", "log/1", "properties/1", "counters/1", "udp/1"],
             "egress": RANGES,
             "emit_packets_per_second": 100000,
+            "bandwidth_kbit": 10_000_000,
+            **publisher.policy,
         }))
     return "\n".join(f"{header}\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items())
                      for header, keys in tables)

@@ -46,6 +46,7 @@ class Publisher:
         host.run(build.program("netserv"), "key", "new", self.key)
         self.public_key = raw_public_key(Path(f"{self.key}.pub").read_text())
         self.version = version
+        self.policy = {}  # of its configuration on nodes, over the lab's defaults (lab/netserv_lab/config.py)
         self.web = None
 
     def serve(self, *modules):

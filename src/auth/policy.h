@@ -31,7 +31,7 @@ struct ResourceLimits {
   unsigned cpu_percent = 50;                 // of one core
   unsigned pids = 16;
   std::uint64_t emit_pps = 10'000;           // packets a second that its modules may send
-  std::uint64_t bandwidth_bps = 100'000'000; // the same in bits
+  std::uint64_t bandwidth_bps = 100'000'000; // bits a second of these, and again of what they send over sockets
   std::uint64_t module_bytes = 8ull << 20;   // of one module file
   bool operator==(const ResourceLimits&) const = default;
 };

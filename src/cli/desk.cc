@@ -35,6 +35,7 @@ Status Desk::set_up(dispatch::ModuleRuntime& runtime, const dispatch::ModuleSpec
   configuration.container = kContainer;
   configuration.authorised = {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")};
   configuration.emit_packets_per_second = std::numeric_limits<std::uint32_t>::max();
+  configuration.send_bytes_per_second = std::numeric_limits<std::uint64_t>::max();
   forwarder_.configure(configuration);
   ipc::ModuleFilter everything;
   everything.slot = spec.slot;

@@ -111,6 +111,7 @@ void read_publisher(Section& s, Publisher& p) {
   s.number("max_ttl_seconds", p.max_ttl_seconds, 1, 86400 * 366);
   s.number("module_memory_mb", p.module_memory_mb, 1, 4096);
   s.number("emit_packets_per_second", p.emit_packets_per_second);
+  s.number("bandwidth_kbit", p.bandwidth_kbit, 8);
   s.number("memory_mb", p.memory_mb, 8, 1 << 20);
   s.number("cpu_percent", p.cpu_percent, 1, 100000);
   s.number("processes", p.processes, 4, 10000);

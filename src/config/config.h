@@ -42,6 +42,7 @@ struct Publisher {
   std::uint32_t max_ttl_seconds = 86400;
   std::uint32_t module_memory_mb = 16;
   std::uint32_t emit_packets_per_second = 1000;
+  std::uint32_t bandwidth_kbit = 100'000;  // a second: of what its modules send as packets, and again over sockets
   std::uint32_t memory_mb = 64;     // of its container
   std::uint32_t cpu_percent = 100;  // of one core
   std::uint32_t processes = 8;

@@ -41,6 +41,7 @@ TEST(Config, EveryFieldPrintsBack) {
   p.destinations = {*Prefix::parse("10.0.0.0/8"), *Prefix::parse("2001:db8::/32")};
   p.priority = -3;
   p.fail_closed = true;
+  p.bandwidth_kbit = 8;
   c.publishers = {p};
   auto again = parse(print(c), "printed");
   ASSERT_TRUE(again) << again.error().message();

@@ -101,6 +101,7 @@ std::string print(const Config& c) {
     line(o, "max_ttl_seconds", p.max_ttl_seconds);
     line(o, "module_memory_mb", p.module_memory_mb);
     line(o, "emit_packets_per_second", p.emit_packets_per_second);
+    line(o, "bandwidth_kbit", p.bandwidth_kbit);
     line(o, "memory_mb", p.memory_mb);
     line(o, "cpu_percent", p.cpu_percent);
     line(o, "processes", p.processes);

@@ -48,6 +48,7 @@ std::string_view to_string(ContainerCounter counter) {
     case ContainerCounter::kRefusedSource: return "refused_source";
     case ContainerCounter::kRefusedDestination: return "refused_destination";
     case ContainerCounter::kRefusedRate: return "refused_rate";
+    case ContainerCounter::kRefusedBandwidth: return "refused_bandwidth";
     case ContainerCounter::kRefusedUnchanged: return "refused_unchanged";
     case ContainerCounter::kRefusedRoom: return "refused_room";
     case ContainerCounter::kRefusedSignalling: return "refused_signalling";

@@ -55,6 +55,7 @@ enum class ContainerCounter : std::uint8_t {
   kRefusedSource,      // refused_source: source neither as it was nor authorised
   kRefusedDestination, // refused_destination
   kRefusedRate,        // refused_rate: reply or emitted packet over the publisher's rate
+  kRefusedBandwidth,   // refused_bandwidth: reply, emitted packet or growing change over the publisher's bytes a second
   kRefusedUnchanged,   // refused_unchanged: reply that was not flagged as changed
   kRefusedRoom,        // refused_room: longer than the plane's buffer
   kRefusedSignalling,  // refused_signalling: UDP port 270 is the node's

@@ -210,15 +210,24 @@ void Forwarder::answer(Lane& lane, const PortAnswer& a, TimePoint now) {
         lane.counters.add(ContainerCounter::kRefusedUnchanged);
       } else if (!lane.bucket.take(now)) {
         lane.counters.add(ContainerCounter::kRefusedRate);
+      } else if (!lane.byte_bucket.take(now, a.length)) {
+        lane.counters.add(ContainerCounter::kRefusedBandwidth);
       } else if (take_change(lane, flight, a, Way::kBack)) {
         return end(number, Fate::kReply, NodeCounter::kProcessedReplied);
       }
       return advance(number, now);
     default:
       lane.counters.add(ContainerCounter::kAnsweredPass);
-      if (a.changed && take_change(lane, flight, a, Way::kOnward)) flight.changed = true;
+      if (a.changed && may_grow(lane, flight, a, now) && take_change(lane, flight, a, Way::kOnward)) flight.changed = true;
       return advance(number, now);
   }
+}
+
+// A module that makes packets longer sends traffic of its own.
+bool Forwarder::may_grow(Lane& lane, const Flight& flight, const PortAnswer& a, TimePoint now) {
+  if (a.length <= flight.packet.length || lane.byte_bucket.take(now, a.length - flight.packet.length)) return true;
+  lane.counters.add(ContainerCounter::kRefusedBandwidth);
+  return false;
 }
 
 // Copies first, then looks; the packet's own buffer is written only if the change is allowed.
@@ -256,6 +265,10 @@ void Forwarder::send_emitted(Lane& lane, ByteSpan packet, TimePoint now) {
   if (!lane.bucket.take(now)) {
     lose_patience(lane, 1, now);
     return lane.counters.add(ContainerCounter::kRefusedRate);
+  }
+  if (!lane.byte_bucket.take(now, static_cast<std::uint32_t>(packet.size()))) {
+    lose_patience(lane, 1, now);
+    return lane.counters.add(ContainerCounter::kRefusedBandwidth);
   }
   std::span<std::byte> copy(scratch_.data(), packet.size());
   std::ranges::copy(packet, copy.begin());

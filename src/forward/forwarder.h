@@ -103,6 +103,7 @@ class Forwarder {
                         std::uint32_t sampled_one_in, TimePoint now);
   void advance(std::uint32_t flight, TimePoint now);
   void answer(Lane& lane, const PortAnswer& answer, TimePoint now);
+  static bool may_grow(Lane& lane, const Flight& flight, const PortAnswer& a, TimePoint now);
   bool take_change(Lane& lane, Flight& flight, const PortAnswer& answer, Way way);
   void no_verdict(std::uint32_t flight, NodeCounter reason, TimePoint now);
   void give_up(Lane& lane, TimePoint now);

@@ -1,5 +1,5 @@
 // What a container may send: the checks on packets that a module changed or made, always on the forwarder's own
-// copy (semantics.md, "Packets"), and the publisher's rate.
+// copy (semantics.md, "Packets"), and the publisher's rates.
 #pragma once
 
 #include <algorithm>
@@ -31,30 +31,33 @@ Refusal check_emitted(std::span<std::byte>& packet, const std::vector<Prefix>& a
                       const ReservedAddresses& reserved);
 bool is_signalling(const PacketHeaders& packet);
 
-// `rate` a second on average, a tenth of a second's worth (at least 32) at once; 0: none ever.
+// `rate` a second on average, a tenth of a second's worth (at least `least_burst`) at once; 0: none ever. Packets or
+// bytes: the caller's choice. What is taken at once must be no more than the least burst, or it may never be given.
 class TokenBucket {
  public:
-  void set_rate(std::uint32_t per_second) {
+  explicit TokenBucket(std::uint32_t least_burst = 32) : least_burst_(least_burst) {}
+  void set_rate(std::uint64_t per_second) {
     rate_ = per_second;
     tokens_ = std::min(tokens_, burst());
   }
-  bool take(TimePoint now) {
+  bool take(TimePoint now, std::uint32_t n = 1) {
     if (rate_ == 0) return false;
     if (!started_) {
       started_ = true;
       tokens_ = burst();
     } else if (now > last_) {
-      tokens_ = std::min(burst(), tokens_ + std::chrono::duration<double>(now - last_).count() * rate_);
+      tokens_ = std::min(burst(), tokens_ + std::chrono::duration<double>(now - last_).count() * static_cast<double>(rate_));
     }
     last_ = std::max(last_, now);
-    if (tokens_ < 1) return false;
-    tokens_ -= 1;
+    if (tokens_ < n) return false;
+    tokens_ -= n;
     return true;
   }
 
  private:
-  double burst() const { return std::max(32.0, rate_ / 10.0); }
-  std::uint32_t rate_ = 0;
+  double burst() const { return std::max<double>(least_burst_, static_cast<double>(rate_) / 10); }
+  std::uint32_t least_burst_;
+  std::uint64_t rate_ = 0;
   double tokens_ = 0;
   bool started_ = false;
   TimePoint last_{};

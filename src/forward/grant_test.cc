@@ -80,5 +80,16 @@ TEST(TokenBucket, GivesABurstThenTheRate) {
   EXPECT_NEAR(got, 100, 1);
 }
 
+TEST(TokenBucket, GivesThePiecesThatFit) {
+  TokenBucket bytes(2048);
+  bytes.set_rate(1000);
+  TimePoint now{milliseconds(5)};
+  EXPECT_FALSE(bytes.take(now, 2049));
+  EXPECT_TRUE(bytes.take(now, 2048));
+  EXPECT_FALSE(bytes.take(now, 1));
+  EXPECT_FALSE(bytes.take(now + milliseconds(99), 100));
+  EXPECT_TRUE(bytes.take(now + milliseconds(101), 100));
+}
+
 }  // namespace
 }  // namespace netserv::forward

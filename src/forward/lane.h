@@ -61,7 +61,8 @@ struct Forwarder::Lane {
   TokenBucket patience;  // for nonsense: one token each
   std::uint64_t nonsense_seen = 0;
   bool too_much_nonsense = false;
-  TokenBucket bucket;
+  TokenBucket bucket;                       // packets that it sends
+  TokenBucket byte_bucket{kPortSlotBytes};  // theirs, and what its changes add
   ContainerCounters counters;
 
   Lane() {

@@ -45,6 +45,7 @@ void Forwarder::configure(const ipc::ConfigureContainer& config) {
   }
   lane->config = config;
   lane->bucket.set_rate(config.emit_packets_per_second);
+  lane->byte_bucket.set_rate(config.send_bytes_per_second);
   rank_lanes();
 }
 

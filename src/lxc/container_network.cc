@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <vector>
@@ -86,7 +87,8 @@ Result<sys::UniqueFd> network_namespace(pid_t pid) {
 
 Status apply_grants_in(const NetworkGrants& grants, int netns) {
   return run_all({{{"iptables-restore", "-w", "5"}, filter_rules(grants, Family::kV4)},
-                  {{"ip6tables-restore", "-w", "5"}, filter_rules(grants, Family::kV6)}},
+                  {{"ip6tables-restore", "-w", "5"}, filter_rules(grants, Family::kV6)},
+                  {{"tc", "-batch", "-"}, shaping_batch(grants)}},
                  netns);
 }
 
@@ -139,6 +141,12 @@ std::string filter_rules(const NetworkGrants& grants, Family family) {
       out += fmt::format("-A OUTPUT -d {}{} -j ACCEPT\n", grant.destination.to_string(),
                          match(grant.protocol, grant.port));
   return out + "COMMIT\n";
+}
+
+std::string shaping_batch(const NetworkGrants& grants) {
+  // A tenth of a second's worth at once, as the forwarder gives packets; never less than a packet of loopback's size.
+  std::uint64_t burst = std::clamp<std::uint64_t>(std::uint64_t{grants.kbit_per_second} * 125 / 10, 64 << 10, 64 << 20);
+  return fmt::format("qdisc replace dev eth0 root tbf rate {}kbit burst {} latency 50ms\n", grants.kbit_per_second, burst);
 }
 
 Status apply_grants(const NetworkGrants& grants, pid_t init_pid) {

@@ -79,6 +79,10 @@ void read_grants(const json& object, NetworkGrants& grants) {
         if (grant.protocol != 6 && grant.protocol != 17) throw BadValue{"protocol must be 6 or 17"};
       }
     }},
+    {"kbit_per_second", [&](const json& v) {
+      grants.kbit_per_second = number<std::uint32_t>(v);
+      if (grants.kbit_per_second == 0) throw BadValue{"must not be 0"};
+    }},
   });
 }
 
@@ -93,7 +97,7 @@ json grants_json(const NetworkGrants& grants) {
   json listen = json::array();
   for (const ListenGrant& grant : grants.listen)
     listen.push_back({{"protocol", grant.protocol}, {"port", grant.port}});
-  return {{"egress", std::move(egress)}, {"listen", std::move(listen)}};
+  return {{"egress", std::move(egress)}, {"listen", std::move(listen)}, {"kbit_per_second", grants.kbit_per_second}};
 }
 
 bool good_name(const std::string& name) {

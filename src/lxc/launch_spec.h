@@ -40,6 +40,7 @@ struct ListenGrant {
 struct NetworkGrants {
   std::vector<EgressGrant> egress;
   std::vector<ListenGrant> listen;
+  std::uint32_t kbit_per_second = 100'000;  // that the container sends; never 0
   bool operator==(const NetworkGrants&) const = default;
 };
 

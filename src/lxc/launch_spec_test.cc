@@ -19,6 +19,7 @@ LaunchSpec full() {
   s.network.egress.push_back({*Prefix::parse("192.0.2.0/24"), 17, 4000});
   s.network.egress.push_back({*Prefix::parse("2001:db8::/32"), {}, {}});
   s.network.listen.push_back({6, 80});
+  s.network.kbit_per_second = 512;
   return s;
 }
 
@@ -47,6 +48,7 @@ TEST(LaunchSpec, RefusesRootAsIdBaseUnknownKeysAndWrongTypes) {
   EXPECT_FALSE(parse_launch_spec("[1"));
   EXPECT_FALSE(parse_network_grants("{\"egress\": [{\"destination\": \"10.0.0.0/8\", \"port\": 5}]}"));
   EXPECT_FALSE(parse_network_grants("{\"egress\": [{\"protocol\": 17}]}"));
+  EXPECT_FALSE(parse_network_grants("{\"kbit_per_second\": 0}"));
 }
 
 }  // namespace

@@ -212,6 +212,7 @@ void Stepper::agree_with_forwarder(Container& c) {
     message.age = c.record.id.value();
     message.authorised = grant->second.authorised;
     message.emit_packets_per_second = grant->second.emit_packets_per_second;
+    message.send_bytes_per_second = grant->second.send_bytes_per_second;
     act(SendForwarder{std::move(message)});
     c.configured = c.at_forwarder = true;
     c.filters_deadline = now_.monotonic + kForwarderWait;

@@ -165,6 +165,7 @@ struct Grant {
   std::int32_t priority = 0;
   std::vector<Prefix> authorised;  // destinations
   std::uint32_t emit_packets_per_second = 0;
+  std::uint64_t send_bytes_per_second = 0;
   std::vector<std::string> blocks;
   std::uint32_t max_modules = 8;
   std::uint32_t max_memory_pages = 256;

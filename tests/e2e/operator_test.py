@@ -2,6 +2,7 @@
 """What an operator does: reloads the configuration, reads metrics, events and a module's log."""
 
 import json
+import subprocess
 import unittest
 
 import support
@@ -38,6 +39,31 @@ class Operator(unittest.TestCase):
         answer = bob.setup(node, KEEPALIVE, "keepalive.wasm", **FILTERS)
         self.assertEqual(answer["state"], "ACTIVE", answer)
         self.assertTrue(set(containers) < set(node.container_processes()), "alice's container did not notice")
+
+    @in_lab()
+    def test_bandwidth(self, lab):
+        node, alice = lab.node, lab.publisher
+        sip.Server(lab["server"])
+        alice.serve("keepalive")
+        alice.setup(node, KEEPALIVE, "keepalive.wasm", **FILTERS)
+
+        def shaped_to():
+            (pid,) = node.container_processes()
+            return [q["options"]["rate"] for q in json.loads(subprocess.check_output(
+                ["nsenter", "-t", str(pid), "-n", "tc", "-j", "qdisc", "show", "dev", "eth0"])) if q["kind"] == "tbf"]
+
+        self.assertEqual(shaped_to(), [10_000_000 * 125], "bytes a second over the container's sockets")
+        alice.policy["bandwidth_kbit"] = 8
+        node.write_config()
+        node.reload()
+        until(lambda: shaped_to() == [8 * 125], "the container's sockets are held to it")
+        client = sip.Client(lab["client"], lab["server"], calls=40, rate=50)
+        self.assertEqual(client.process.wait(), 0, client.process.tail())
+        node.counters_now()
+        refused = next(n for name, n in node.metrics().items() if 'counter="refused_bandwidth"' in name)
+        self.assertGreater(refused, 10, "replies that the bandwidth does not allow")
+        served = lab["server"].udp_counters()["InDatagrams"]
+        self.assertEqual(served, refused, "each goes on to the server, as if no module were there")
 
     @in_lab()
     def test_metrics_and_events(self, lab):

@@ -174,6 +174,7 @@ json policy_json(const auth::PublisherPolicy& p) {
   json j{{"destinations", prefixes},       {"filter_ports", ports},   {"listen_ports", listen},
          {"modules", p.limits.modules},    {"max_ttl_s", p.max_ttl.count()}, {"fail_closed", p.fail_closed},
          {"memory_bytes", p.limits.memory_bytes}, {"cpu_percent", p.limits.cpu_percent}, {"emit_pps", p.limits.emit_pps},
+         {"bandwidth_bps", p.limits.bandwidth_bps},
          {"module_bytes", p.limits.module_bytes}, {"priority", p.priority}};
   if (p.blocks) j["blocks"] = *p.blocks;
   return j;

@@ -59,6 +59,7 @@ node::Settings node_settings(const config::Config& config) {
     g.priority = p.priority;
     g.authorised = p.destinations;
     g.emit_packets_per_second = p.emit_packets_per_second;
+    g.send_bytes_per_second = std::uint64_t{p.bandwidth_kbit} * 125;
     g.blocks = p.blocks;
     g.max_modules = p.max_modules;
     g.max_memory_pages = p.module_memory_mb * 16;
@@ -83,6 +84,7 @@ Result<std::map<PublisherId, auth::PublisherPolicy>> policies(const config::Conf
     policy.limits.cpu_percent = p.cpu_percent;
     policy.limits.pids = p.processes;
     policy.limits.emit_pps = p.emit_packets_per_second;
+    policy.limits.bandwidth_bps = std::uint64_t{p.bandwidth_kbit} * 1000;
     policy.limits.module_bytes = config.helpers.module_bytes;
     policy.max_ttl = std::chrono::seconds(p.max_ttl_seconds);
     policy.fail_closed = p.fail_closed;
@@ -132,6 +134,7 @@ lxc::LaunchSpec launch_spec(const config::Config& config, const node::ContainerR
     for (const Prefix& destination : p->egress) spec.network.egress.push_back({destination, std::nullopt, std::nullopt});
     for (const config::Port& port : p->listen)
       spec.network.listen.push_back({static_cast<std::uint8_t>(port.protocol == "tcp" ? 6 : 17), port.port});
+    spec.network.kbit_per_second = p->bandwidth_kbit;
     spec.memory_bytes = std::uint64_t{p->memory_mb} << 20;
     spec.cpu_percent = p->cpu_percent;
     spec.pids = p->processes;

@@ -24,7 +24,7 @@
 
 namespace netserv::ipc {
 
-inline constexpr std::uint32_t kForwarderProtocol = 2;
+inline constexpr std::uint32_t kForwarderProtocol = 3;
 inline constexpr std::size_t kMaxControlBytes = 128 * 1024;  // one message
 
 struct ForwarderHello {
@@ -42,11 +42,13 @@ struct ConfigureContainer {
   std::uint64_t age = 0;
   std::vector<Prefix> authorised;
   std::uint32_t emit_packets_per_second = 0;  // 0: may not emit or reply at all
+  // Of replies, emitted packets and what changes add; 0: none.
+  std::uint64_t send_bytes_per_second = 12'500'000;
   bool enabled = true;                        // false: its filters match nothing
   bool keep_ring = false;  // if it has a sound ring, keep it and send no ContainerRing
   bool operator==(const ConfigureContainer&) const = default;
   template <class A> void fields(A& a) {
-    a(container, publisher, priority, age, authorised, emit_packets_per_second, enabled, keep_ring);
+    a(container, publisher, priority, age, authorised, emit_packets_per_second, send_bytes_per_second, enabled, keep_ring);
   }
 };
 
