@@ -16,6 +16,12 @@ bool inside(const std::vector<Prefix>& prefixes, const Prefix& prefix) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](const Prefix& p) { return p.contains(prefix); });
 }
 
+Status check_destination(const Prefix& destination, const PublisherPolicy& policy) {
+  if (inside(policy.prefixes, destination)) return {};
+  return refuse(StatusCode::kFilterNotAllowed, "filter-dst",
+                fmt::format("{} is outside the prefixes of \"{}\" (rule: prefixes)", destination.to_string(), policy.name.value()));
+}
+
 // filter-dst, or the publisher's own prefixes without it.
 Result<std::vector<Filter>> with_destinations(const ncm::FilterSpec& spec, const PublisherPolicy& policy) {
   ncm::FilterSpec whole = spec;
@@ -23,27 +29,27 @@ Result<std::vector<Filter>> with_destinations(const ncm::FilterSpec& spec, const
   if (whole.destinations.empty())
     return refuse(StatusCode::kFilterNotAllowed, "filter-dst",
                   fmt::format("\"{}\" has no prefixes on this node, so no packets", policy.name.value()));
-  for (const Prefix& p : whole.destinations)
-    if (!inside(policy.prefixes, p))
-      return refuse(StatusCode::kFilterNotAllowed, "filter-dst",
-                    fmt::format("{} is outside the prefixes of \"{}\" (rule: prefixes)", p.to_string(),
-                                policy.name.value()));
+  for (const Prefix& p : whole.destinations) NETSERV_TRY(check_destination(p, policy));
   std::vector<Filter> out = whole.expand();
   if (out.empty())
     return refuse(StatusCode::kFilterNotAllowed, "filter-src", "is of another address family than the publisher's prefixes");
   return out;
 }
 
-Status check_ports(const ncm::FilterSpec& spec, const PublisherPolicy& policy) {
-  if (policy.filter_ports.empty()) return {};
-  if (spec.ports.empty())
+Status check_port(const std::optional<std::uint16_t>& port, const PublisherPolicy& policy) {
+  const auto& ranges = policy.filter_ports;
+  if (ranges.empty()) return {};
+  if (!port)
     return refuse(StatusCode::kFilterNotAllowed, "filter-port", "is required of this publisher (rule: filter_ports)");
-  for (std::uint16_t port : spec.ports)
-    if (std::none_of(policy.filter_ports.begin(), policy.filter_ports.end(),
-                     [&](const PortRange& r) { return r.contains(port); }))
-      return refuse(StatusCode::kFilterNotAllowed, "filter-port",
-                    fmt::format("{} is not among the publisher's ports (rule: filter_ports)", port));
-  return {};
+  if (std::any_of(ranges.begin(), ranges.end(), [&](const PortRange& r) { return r.contains(*port); })) return {};
+  return refuse(StatusCode::kFilterNotAllowed, "filter-port",
+                fmt::format("{} is not among the publisher's ports (rule: filter_ports)", *port));
+}
+
+Status check_number(const std::vector<Filter>& filters, const PublisherPolicy& policy) {
+  if (filters.size() <= policy.max_filters) return {};
+  return refuse(StatusCode::kLimitExceeded, "filter-*",
+                fmt::format("make {} filters, the limit is {} (rule: max_filters)", filters.size(), policy.max_filters));
 }
 
 Status check_reserved(const std::vector<Filter>& filters, const NodeFacts& facts) {
@@ -60,16 +66,14 @@ Status check_reserved(const std::vector<Filter>& filters, const NodeFacts& facts
 Result<std::vector<Filter>> grant_filters(const ncm::Setup& setup, const PublisherPolicy& policy, const NodeFacts& facts) {
   if (setup.filter.empty()) return std::vector<Filter>{};
   NETSERV_ASSIGN(std::vector<Filter> filters, with_destinations(setup.filter, policy));
-  NETSERV_TRY(check_ports(setup.filter, policy));
+  for (const Filter& f : filters) NETSERV_TRY(check_port(f.destination_port, policy));
   NETSERV_TRY(check_reserved(filters, facts));
-  if (filters.size() > policy.max_filters)
-    return refuse(StatusCode::kLimitExceeded, "filter-*",
-                  fmt::format("make {} filters, the limit is {} (rule: max_filters)", filters.size(), policy.max_filters));
+  NETSERV_TRY(check_number(filters, policy));
   return filters;
 }
 
-Status check_blocks(const ncm::Setup& setup, const PublisherPolicy& policy, const NodeFacts& facts) {
-  for (const std::string& block : setup.dependencies) {
+Status check_blocks(const std::vector<std::string>& blocks, const PublisherPolicy& policy, const NodeFacts& facts) {
+  for (const std::string& block : blocks) {
     if (!facts.blocks.count(block))
       return refuse(StatusCode::kDependencyMissing, "dependencies", fmt::format("this node has no {}", block));
     if (policy.blocks && !policy.blocks->count(block))
@@ -86,9 +90,12 @@ Status check_limits(const ncm::Setup& setup, const PublisherPolicy& policy, cons
   if (facts.modules_installed >= policy.limits.modules)
     return refuse(StatusCode::kLimitExceeded, "id",
                   fmt::format("the publisher has its {} modules already (rule: modules)", policy.limits.modules));
-  if (setup.properties.node.fail == ncm::FailMode::kClosed && !policy.fail_closed)
-    return refuse(StatusCode::kNotAllowed, "properties", "netserv.fail=closed is not granted (rule: fail_closed)");
   return {};
+}
+
+Status check_fail_mode(bool closed, const PublisherPolicy& policy) {
+  if (!closed || policy.fail_closed) return {};
+  return refuse(StatusCode::kNotAllowed, "properties", "netserv.fail=closed is not granted (rule: fail_closed)");
 }
 
 // The URL's host, if it is an address. Names are judged when they have been resolved.
@@ -120,7 +127,8 @@ Result<Grant> authorise(const Authenticated<ncm::Setup>& request, const Publishe
     return refuse(StatusCode::kPublisherDisabled, "user", fmt::format("\"{}\" is disabled on this node", policy.name.value()));
   if (facts.draining) return refuse(StatusCode::kDraining, "node", "its operator is draining it");
   NETSERV_TRY(check_limits(setup, policy, facts));
-  NETSERV_TRY(check_blocks(setup, policy, facts));
+  NETSERV_TRY(check_fail_mode(setup.properties.node.fail == ncm::FailMode::kClosed, policy));
+  NETSERV_TRY(check_blocks(setup.dependencies, policy, facts));
   Grant out;
   out.addresses = {policy.private_ranges, facts.own_addresses};
   NETSERV_TRY(check_url("url", setup.url, out.addresses));
@@ -135,6 +143,19 @@ Result<Grant> authorise(const Authenticated<ncm::Setup>& request, const Publishe
   out.ttl = setup.ttl;
   out.priority = policy.priority;
   return out;
+}
+
+Status still_allowed(const InUse& module, const PublisherPolicy& policy, const NodeFacts& facts) {
+  NETSERV_TRY(check_fail_mode(module.fail_closed, policy));
+  NETSERV_TRY(check_blocks(module.blocks, policy, facts));
+  NETSERV_TRY(check_url("notification", module.notification, {policy.private_ranges, facts.own_addresses}));
+  for (const Filter& f : module.filters) {
+    // authorise() gives every filter a destination.
+    NETSERV_TRY(check_destination(f.destination.value_or(Prefix{}), policy));
+    NETSERV_TRY(check_port(f.destination_port, policy));
+  }
+  NETSERV_TRY(check_reserved(module.filters, facts));
+  return check_number(module.filters, policy);
 }
 
 }  // namespace netserv::auth

@@ -84,4 +84,16 @@ inline constexpr std::uint16_t kSignallingPort = 270;  // GIST's Q-mode (RFC 597
 // never classifies that traffic.
 Result<Grant> authorise(const Authenticated<ncm::Setup>& setup, const PublisherPolicy& policy, const NodeFacts& facts);
 
+// What an accepted SETUP was granted and goes on using.
+struct InUse {
+  std::vector<Filter> filters;
+  std::vector<std::string> blocks;  // "packet/1"
+  bool fail_closed = false;
+  std::string notification;         // URL or empty
+};
+
+// The same rules again, for a module that is on the node when its publisher's policy changes. How many modules there
+// are is left out: that is not said of one of them.
+Status still_allowed(const InUse& module, const PublisherPolicy& policy, const NodeFacts& facts);
+
 }  // namespace netserv::auth

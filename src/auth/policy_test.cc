@@ -121,5 +121,31 @@ TEST_F(PolicyTest, OperatorsSwitches) {
   EXPECT_EQ(refusal("ttl:5"), "501 user");
 }
 
+TEST_F(PolicyTest, WhatWasGrantedIsHeldAgainstEveryRuleThatChanges) {
+  policy_.fail_closed = true;
+  auto grant = decide("filter-proto:udp\nfilter-port:5060,53\nfilter-dst:192.0.2.128/25\ndependencies:timer/1\n"
+                      "properties:netserv.fail=closed");
+  ASSERT_TRUE(grant) << grant.error().message();
+  const InUse module{grant->filters, grant->blocks, true, "http://198.51.100.7/events"};
+  EXPECT_TRUE(still_allowed(module, policy_, facts_));
+  const PublisherPolicy before = policy_;
+  auto broken_by = [&](auto&& change) {
+    PublisherPolicy policy = before;
+    change(policy);
+    Status status = still_allowed(module, policy, facts_);
+    return status ? "allowed" : std::to_string(status.error().code) + " " + status.error().subject;
+  };
+  EXPECT_EQ(broken_by([](auto& p) { p.prefixes = {*Prefix::parse("192.0.2.0/25")}; }), "510 filter-dst");
+  EXPECT_EQ(broken_by([](auto& p) { p.prefixes = {*Prefix::parse("192.0.2.0/24")}; }), "allowed");
+  EXPECT_EQ(broken_by([](auto& p) { p.filter_ports = {{5060, 5061}}; }), "510 filter-port");
+  EXPECT_EQ(broken_by([](auto& p) { p.filter_ports = {{53, 53}, {5060, 5060}}; }), "allowed");
+  EXPECT_EQ(broken_by([](auto& p) { p.max_filters = 1; }), "512 filter-*");
+  EXPECT_EQ(broken_by([](auto& p) { p.blocks = std::set<std::string>{"packet/1"}; }), "513 dependencies");
+  EXPECT_EQ(broken_by([](auto& p) { p.fail_closed = false; }), "515 properties");
+  EXPECT_EQ(still_allowed({{}, {}, false, "http://10.1.2.3/events"}, policy_, facts_).error().subject, "notification");
+  facts_.own_addresses.push_back(*Prefix::parse("192.0.2.128/25"));
+  EXPECT_EQ(broken_by([](auto&) {}), "511 filter-dst");
+}
+
 }  // namespace
 }  // namespace netserv::auth

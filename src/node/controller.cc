@@ -21,9 +21,10 @@ std::string id_of(const Event& event) {
 
 }  // namespace
 
-void Controller::start(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached) {
+void Controller::start(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached,
+                       const std::map<ModuleKey, Error>& refused) {
   busy_ = true;
-  apply(recover(snapshot, std::move(settings), cached, clock_()), nullptr);
+  apply(recover(snapshot, std::move(settings), cached, refused, clock_()), nullptr);
   busy_ = false;
   while (!queue_.empty()) {
     Event next = std::move(queue_.front());

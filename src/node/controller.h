@@ -38,7 +38,8 @@ class Controller {
   Controller(Store& store, Outputs& outputs, Observer& observer, std::function<Now()> clock)
       : store_(store), outputs_(outputs), observer_(observer), clock_(std::move(clock)) {}
 
-  void start(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached);
+  void start(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached,
+             const std::map<ModuleKey, Error>& refused = {});
   void handle(Event event);
   const State& state() const { return state_; }
   Duration until_next_tick() const { return node::until_next_tick(state_, clock_()); }

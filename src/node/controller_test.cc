@@ -425,6 +425,82 @@ TEST_F(ControllerTest, AReloadThatDropsAPublisherRemovesItsModules) {
   EXPECT_EQ(b.filters(), 0u);
 }
 
+// What the operator reads of a reload, in order.
+std::vector<std::string> told(const fake::World& world) {
+  std::vector<std::string> out;
+  for (const Happened& h : world.happenings)
+    if (h.what == Happened::What::kRemoved || h.what == Happened::What::kRefreshed || h.what == Happened::What::kReloaded)
+      out.push_back(h.key.module.value() + " " + sentence(h));
+  return out;
+}
+
+TEST_F(ControllerTest, AReloadRemovesWhatItWouldRefuseAndSaysWhy) {
+  for (const char* id : {"A_1", "B_1", "C_1", "D_1"}) {
+    node::Setup s = b.make_setup(id);
+    s.cached = Artifact{};
+    s.cached->object = std::string(id) + ".so";
+    if (s.key.module.value() == "B_1") s.cached->blocks = {"packet/1"};
+    if (s.key.module.value() == "C_1") s.cached->memory_pages = 100;
+    b.controller->handle(s);
+    b.settle();
+  }
+  b.setup("A_1", Bench::spec(), kBob);
+  b.settle();
+  ASSERT_EQ(b.loaded(), 5u);
+  b.world.happenings.clear();
+  Settings s = Bench::settings();
+  s.publishers[kAlice].blocks = {};
+  s.publishers[kAlice].max_memory_pages = 99;
+  s.publishers[kAlice].max_modules = 1;
+  s.publishers[kAlice].max_ttl = seconds(100);
+  Reloaded reloaded{s};
+  b.controller->handle(reloaded);
+  b.settle();
+  EXPECT_EQ(told(b.world), (std::vector<std::string>{
+      "A_1 refreshed: the configuration cuts its ttl to 100 s",
+      "B_1 removed (513): the configuration no longer allows it: manifest: building block packet/1 is not granted",
+      "C_1 removed (512): the configuration no longer allows it: manifest: wants 100 memory pages, granted are 99",
+      "D_1 removed (512): the configuration no longer allows it: modules: at most 1 of a publisher",
+      " reloaded"}));
+  EXPECT_EQ(b.loaded(), 2u) << "alice's oldest, and bob's";
+  EXPECT_EQ(b.state("A_1", kBob), ModuleState::kActive);
+  EXPECT_EQ(b.store.modules.size(), 2u);
+
+  b.world.happenings.clear();
+  reloaded.refused.emplace(ModuleKey{kAlice, ModuleId("A_1")},
+                           ncm::refuse(ncm::StatusCode::kFilterNotAllowed, "filter-port", "5060 is not among the publisher's ports").value());
+  b.controller->handle(reloaded);
+  b.settle();
+  EXPECT_EQ(told(b.world), (std::vector<std::string>{
+      "A_1 removed (510): the configuration no longer allows it: filter-port: 5060 is not among the publisher's ports", " reloaded"}));
+  EXPECT_EQ(b.filters(), 1u);
+}
+
+TEST_F(ControllerTest, ARestartUnderAnotherConfigurationRemovesWhatItWouldRefuse) {
+  b.setup("Mon_1.0");
+  b.setup("Other_1.0");
+  b.settle();
+  b.start({{ModuleKey{kAlice, ModuleId("Mon_1.0")}, ncm::refuse(ncm::StatusCode::kFilterNotAllowed, "filter-dst", "is outside").value()}});
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kUninstalled);
+  EXPECT_EQ(b.state("Other_1.0"), ModuleState::kActive);
+  EXPECT_EQ(b.filters(), 1u);
+  EXPECT_EQ(b.store.modules.size(), 1u);
+}
+
+TEST_F(ControllerTest, AReloadOfALimitLeavesTheRingAndItsPackets) {
+  b.setup("Mon_1.0");
+  b.settle();
+  const std::uint64_t ring = b.world.forwarder.begin()->second.attached;
+  Settings s = Bench::settings();
+  s.publishers[kAlice].emit_packets_per_second = 5;
+  b.controller->handle(Reloaded{s});
+  b.settle();
+  EXPECT_EQ(b.world.forwarder.begin()->second.attached, ring);
+  EXPECT_EQ(b.world.forwarder.begin()->second.emit_packets_per_second, 5u);
+  EXPECT_EQ(b.filters(), 1u);
+}
+
 TEST_F(ControllerTest, AManifestThatAsksForTooMuchFails) {
   node::Setup s = b.make_setup("Mon_1.0");
   s.cached = Artifact{};

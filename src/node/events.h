@@ -2,6 +2,7 @@
 // name the installation (`sequence`) that they belong to, so that late ones are recognised and ignored.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -44,6 +45,8 @@ struct Enable {
 };
 struct Reloaded {
   Settings settings;
+  // Modules that the new configuration would refuse, and why (auth::still_allowed).
+  std::map<ModuleKey, Error> refused = {};
 };
 
 struct Fetched {

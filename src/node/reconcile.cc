@@ -67,15 +67,15 @@ void Stepper::start_work() {
 }
 
 // What the manifest asks for against what policy grants.
-void Stepper::admit(Module& m) {
-  if (m.state != ModuleState::kInstalled) return;
-  auto grant = state().settings.publishers.find(m.record.key.publisher);
-  if (grant == state().settings.publishers.end()) return;
-  auto no = [&](StatusCode code, std::string subject, std::string text) {
-    fail_module(m, ncm::refuse(code, std::move(subject), std::move(text)).value());
+std::optional<Error> Stepper::manifest_refusal(const Module& m) const {
+  const Settings& settings = out_.next.settings;
+  auto grant = settings.publishers.find(m.record.key.publisher);
+  if (!m.artifact || grant == settings.publishers.end()) return std::nullopt;
+  auto no = [](StatusCode code, std::string subject, std::string text) {
+    return ncm::refuse(code, std::move(subject), std::move(text)).value();
   };
   for (const std::string& block : m.artifact->blocks) {
-    if (!contains(state().settings.blocks, block))
+    if (!contains(settings.blocks, block))
       return no(StatusCode::kDependencyMissing, "manifest", fmt::format("this node has no building block {}", block));
     if (!contains(grant->second.blocks, block))
       return no(StatusCode::kBlockNotGranted, "manifest", fmt::format("building block {} is not granted", block));
@@ -85,6 +85,12 @@ void Stepper::admit(Module& m) {
               fmt::format("wants {} memory pages, granted are {}", m.artifact->memory_pages, grant->second.max_memory_pages));
   if (m.record.spec.options.mode == ModuleOptions::Mode::kObserve && !m.artifact->observer)
     return no(StatusCode::kNotAllowed, "netserv.mode", "the module's manifest does not say that it only observes");
+  return std::nullopt;
+}
+
+void Stepper::admit(Module& m) {
+  if (m.state != ModuleState::kInstalled || !state().settings.publishers.count(m.record.key.publisher)) return;
+  if (auto error = manifest_refusal(m)) return fail_module(m, *error);
   transition(m, ModuleEvent::kAdmitted);
 }
 
@@ -213,9 +219,10 @@ void Stepper::agree_with_forwarder(Container& c) {
     message.authorised = grant->second.authorised;
     message.emit_packets_per_second = grant->second.emit_packets_per_second;
     message.send_bytes_per_second = grant->second.send_bytes_per_second;
+    message.keep_ring = c.ring_attached;
     act(SendForwarder{std::move(message)});
     c.configured = c.at_forwarder = true;
-    c.filters_deadline = now_.monotonic + kForwarderWait;
+    if (!c.ring_attached) c.filters_deadline = now_.monotonic + kForwarderWait;  // for its ring
   }
   // While a ring is on its way packets pass by anyway; say nothing until the container can take them.
   bool settled = c.phase == Phase::kUp ? c.ring_attached : c.phase == Phase::kDown && c.filters_sent.has_value();

@@ -169,6 +169,7 @@ struct Grant {
   std::vector<std::string> blocks;
   std::uint32_t max_modules = 8;
   std::uint32_t max_memory_pages = 256;
+  Duration max_ttl = std::chrono::hours(24);
   bool operator==(const Grant&) const = default;
 };
 

@@ -272,29 +272,56 @@ void Stepper::on(const Enable& enable) {
   answer(enable.request, StatusCode::kOk, enable.publisher.value(), enable.on ? "enabled" : "disabled", {}, "");
 }
 
+// What is installed against a configuration that may be another than the one it was accepted under. Of too many
+// modules the oldest stay.
+void Stepper::hold_to_settings(const std::map<ModuleKey, Error>& refused) {
+  const auto& grants = state().settings.publishers;
+  std::vector<Module*> by_age;
+  for (auto& [key, module] : state().modules)
+    if (!module.removing) by_age.push_back(&module);
+  std::sort(by_age.begin(), by_age.end(), [](const Module* a, const Module* b) { return a->record.sequence < b->record.sequence; });
+  std::map<PublisherId, std::uint32_t> count;
+  for (Module* module : by_age) {
+    ModuleRecord& record = module->record;
+    auto grant = grants.find(record.key.publisher);
+    if (grant == grants.end()) {
+      uninstall(*module, Happened::What::kRemoved, "its publisher is no longer in the configuration");
+      continue;
+    }
+    std::optional<Error> error = manifest_refusal(*module);
+    if (auto it = refused.find(record.key); it != refused.end()) error = it->second;
+    bool counts = !record.failure;  // as for a SETUP
+    if (!error && counts && count[record.key.publisher] >= grant->second.max_modules)
+      error = node::refused(StatusCode::kLimitExceeded, "modules", fmt::format("at most {} of a publisher", grant->second.max_modules));
+    if (error) {
+      uninstall(*module, Happened::What::kRemoved, "the configuration no longer allows it: " + error->message(),
+                static_cast<std::uint16_t>(error->code));
+      continue;
+    }
+    count[record.key.publisher] += counts;
+    if (record.expires <= now_.wall + grant->second.max_ttl) continue;
+    record.expires = now_.wall + grant->second.max_ttl;
+    keep(PutModule{record});
+    tell(Happened::What::kRefreshed, *module,
+         fmt::format("the configuration cuts its ttl to {} s", std::chrono::duration_cast<std::chrono::seconds>(grant->second.max_ttl).count()));
+  }
+}
+
 void Stepper::on(const Reloaded& reloaded) {
   const std::map<PublisherId, Grant> before = state().settings.publishers;
   state().settings = reloaded.settings;
   const auto& grants = state().settings.publishers;
-  for (auto& [key, module] : state().modules) {
-    auto grant = grants.find(key.publisher);
-    if (grant == grants.end()) {
-      uninstall(module, Happened::What::kRemoved, "its publisher is no longer in the configuration");
-      continue;
-    }
-    for (const Filter& filter : module.record.spec.filters) {
-      bool covered = std::any_of(grant->second.authorised.begin(), grant->second.authorised.end(), [&](const Prefix& p) {
-        return filter.destination && p.contains(*filter.destination);
-      });
-      if (covered || module.removing) continue;
-      uninstall(module, Happened::What::kRemoved, "the configuration no longer allows its filters");
-    }
-  }
+  hold_to_settings(reloaded.refused);
   for (auto& [id, container] : state().containers) {
     auto grant = grants.find(container.record.publisher);
     auto old = before.find(container.record.publisher);
     bool changed = grant != grants.end() && (old == before.end() || !(grant->second == old->second));
-    if (changed) forget_rings(container);  // configure it again
+    if (!changed) continue;
+    // Configure it again; a ring that is in use stays in use.
+    if (container.ring_attached)
+      container.configured = false;
+    else
+      forget_rings(container);
   }
   tell(Happened::What::kReloaded);
 }

@@ -287,7 +287,8 @@ void Stepper::said(const ipc::RingCorrupted& corrupted) {
 void Stepper::said(const ipc::PlaneProblem& problem) { tell(Happened::What::kPlaneProblem, problem.text); }
 
 // After a restart: modules are installed again from the cache, and containers that kept running are looked for.
-void Stepper::take_up(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached) {
+void Stepper::take_up(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached,
+                      const std::map<ModuleKey, Error>& refused) {
   State& s = state();
   s.settings = std::move(settings);
   s.forwarder_lost = now_.monotonic;
@@ -302,11 +303,9 @@ void Stepper::take_up(const Snapshot& snapshot, Settings settings, const std::ma
     m.since = now_.monotonic;
     m.state = record.failure ? ModuleState::kFailed : ModuleState::kInstalling;
     if (auto it = cached.find(record.key); it != cached.end()) m.artifact = it->second;
-    if (!s.settings.publishers.count(record.key.publisher))
-      uninstall(m, Happened::What::kRemoved, "its publisher is no longer in the configuration");
-    else if (record.expires <= now_.wall)
-      uninstall(m, Happened::What::kExpired, "ttl ended");
+    if (record.expires <= now_.wall) uninstall(m, Happened::What::kExpired, "ttl ended");
   }
+  hold_to_settings(refused);
   for (auto& [id, c] : s.containers) {
     bool adopt = enabled(c.record.publisher) && std::any_of(s.modules.begin(), s.modules.end(), [&](const auto& entry) {
       const Module& m = entry.second;
@@ -320,9 +319,10 @@ void Stepper::take_up(const Snapshot& snapshot, Settings settings, const std::ma
   }
 }
 
-Step recover(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached, const Now& now) {
+Step recover(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached,
+             const std::map<ModuleKey, Error>& refused, const Now& now) {
   Stepper stepper(State{}, now);
-  stepper.take_up(snapshot, std::move(settings), cached);
+  stepper.take_up(snapshot, std::move(settings), cached, refused);
   return stepper.finish();
 }
 

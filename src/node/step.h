@@ -44,7 +44,9 @@ struct Snapshot {
 };
 // The state to start from. `cached` holds what the cache has of the modules, by digest. Every container is looked
 // for first (StartContainer adopts), so that what has kept running is found again.
-Step recover(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached, const Now& now);
+// `refused`: as of Reloaded; the configuration may have changed meanwhile.
+Step recover(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached,
+             const std::map<ModuleKey, Error>& refused, const Now& now);
 
 // How long nothing happens if no event comes.
 Duration until_next_tick(const State& state, const Now& now);

@@ -31,7 +31,8 @@ class Stepper {
   void on(const ForwarderUp& up);
   void on(const ForwarderGone& gone);
   void on(const ForwarderSaid& said);
-  void take_up(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached);
+  void take_up(const Snapshot& snapshot, Settings settings, const std::map<ModuleKey, Artifact>& cached,
+               const std::map<ModuleKey, Error>& refused);
 
  private:
   State& state() { return out_.next; }
@@ -56,6 +57,7 @@ class Stepper {
               const ModuleKey& key, const std::string& state);
   void answer(RequestId request, const Error& error, const std::string& id);
   void answer_waiting(Module& module);
+  void hold_to_settings(const std::map<ModuleKey, Error>& refused);
   std::string address() const { return out_.next.settings.node_address; }
 
   // results.cc
@@ -81,7 +83,7 @@ class Stepper {
   // transitions.cc
   void transition(Module& module, ModuleEvent event);
   void fail_module(Module& module, Error error);
-  void uninstall(Module& module, Happened::What why, const std::string& text);
+  void uninstall(Module& module, Happened::What why, const std::string& text, std::uint16_t code = 0);
   void let_go(Module& module);  // the container has it no longer
   void tell(Happened::What what, const Module& module, std::string text = {}, std::uint16_t code = 0);
   void tell(Happened::What what, const Container& container, std::string text = {});
@@ -93,6 +95,7 @@ class Stepper {
   // reconcile.cc
   void reconcile();
   void start_work();
+  std::optional<Error> manifest_refusal(const Module& module) const;
   void admit(Module& module);
   void advance(Module& module);
   void load(Container& container, Module& module);

@@ -97,14 +97,14 @@ void Stepper::fail_module(Module& module, Error error) {
   module.answer_by.reset();
 }
 
-void Stepper::uninstall(Module& module, Happened::What why, const std::string& text) {
+void Stepper::uninstall(Module& module, Happened::What why, const std::string& text, std::uint16_t code) {
   if (module.removing) return;
   if (module.work == Module::Work::kFetching || module.work == Module::Work::kCompiling)
     act(CancelWork{module.record.key, module.record.sequence});
   module.work = Module::Work::kNone;
   module.removing = true;
   keep(DeleteModule{module.record.key});
-  tell(why, module, text);
+  tell(why, module, text, code);
   for (RequestId request : module.waiting)
     answer(request, Error{Origin::kPublisher, module.record.key.module.value(), text, ncm::number(ncm::StatusCode::kNotFound)},
            module.record.key.module.value());

@@ -9,9 +9,14 @@ import support
 from netserv_lab import sip
 from netserv_lab.publisher import Publisher
 from netserv_lab.waiting import until
-from support import KEEPALIVE, in_lab
+from support import KEEPALIVE, NETMONITOR, in_lab
 
 FILTERS = {"filter_port": 5060, "filter_proto": "udp"}
+
+
+def events(node):
+    lines = node.command("node", "events", "--last", 1000, "--json").stdout.splitlines()
+    return [json.loads(line) for line in lines if '"kind"' in line]
 
 
 class Operator(unittest.TestCase):
@@ -39,6 +44,31 @@ class Operator(unittest.TestCase):
         answer = bob.setup(node, KEEPALIVE, "keepalive.wasm", **FILTERS)
         self.assertEqual(answer["state"], "ACTIVE", answer)
         self.assertTrue(set(containers) < set(node.container_processes()), "alice's container did not notice")
+
+    @in_lab(publishers={"alice": "publisher", "bob": "visualizer"})
+    def test_reload_removes_what_it_would_refuse(self, lab):
+        node, alice, bob = lab.node, lab.publishers["alice"], lab.publishers["bob"]
+        for publisher in (alice, bob):
+            publisher.serve("keepalive", "netmonitor")
+            publisher.setup(node, KEEPALIVE, "keepalive.wasm", **FILTERS)
+        alice.setup(node, NETMONITOR, "netmonitor.wasm", filter_port=53, filter_proto="udp")
+        alice.policy["ports"] = [53]
+        node.write_config()
+        node.reload()
+        until(lambda: len(node.modules()) == 2, lambda: f"alice's KeepAlive goes: {node.modules()}")
+        self.assertEqual({(m["publisher"], m["id"], m["state"]) for m in node.modules()},
+                         {("alice", NETMONITOR, "ACTIVE"), ("bob", KEEPALIVE, "ACTIVE")})
+        (removed,) = [e for e in events(node) if e["kind"] == "removed"]
+        self.assertEqual((removed["publisher"], removed["module"], removed["code"]), ("alice", KEEPALIVE, 510), removed)
+        self.assertIn("filter-port: 5060", removed["text"])
+
+        # The same at a start under another configuration.
+        node.netservd.stop()
+        bob.policy["ports"] = [53]
+        node.write_config()
+        node.start_netservd()
+        until(lambda: len(node.modules()) == 1, lambda: f"bob's KeepAlive goes: {node.modules()}")
+        until(lambda: len(node.container_processes()) == 1, "and his container")
 
     @in_lab()
     def test_bandwidth(self, lab):
@@ -76,8 +106,7 @@ class Operator(unittest.TestCase):
         until(lambda: any("replied" in name and value >= 40 for name, value in node.metrics().items()),
               lambda: f"metrics tell of 40 replies: {node.metrics()}")
         lab.publisher.remove(node, KEEPALIVE)
-        text = node.command("node", "events", "--last", 1000, "--json").stdout
-        kinds = [json.loads(line)["kind"] for line in text.splitlines() if '"kind"' in line]
+        kinds = [event["kind"] for event in events(node)]
         for kind in ("accepted", "installed", "active", "removed"):
             self.assertIn(kind, kinds)
 

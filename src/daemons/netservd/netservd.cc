@@ -80,10 +80,14 @@ Status Netservd::start() {
     NETSERV_ASSIGN(metrics_, metrics::Endpoint::start((six ? "[" + at->address + "]" : at->address) + ":" + std::to_string(at->port)));
   }
 
+  const node::Settings settings = node_settings(config_);
   std::map<node::ModuleKey, node::Artifact> cached;
-  for (const node::ModuleRecord& m : snapshot.modules)
+  std::map<node::ModuleKey, Error> refused;
+  for (const node::ModuleRecord& m : snapshot.modules) {
     if (auto artifact = installer_->cached(m.key.publisher, m.spec.digest)) cached[m.key] = *artifact;
-  controller_->start(snapshot, node_settings(config_), cached);
+    if (auto error = desk_->no_longer_allowed(m, settings)) refused.emplace(m.key, *error);
+  }
+  controller_->start(snapshot, settings, cached, refused);
   arm();
   poll_ = loop_.every(std::chrono::milliseconds(config_.metrics.refresh_ms), [this] {
     if (forwarder_->up()) forwarder_->send(ipc::GetForwarderStats{});
@@ -203,7 +207,17 @@ void Netservd::reload() {
   config_ = std::move(next);
   set_log_level(config_.log_level);
   desk_->set_policies(std::move(*publishers), own_addresses(config_));
-  emit(node::Reloaded{node_settings(config_)});
+  node::Reloaded reloaded{node_settings(config_)};
+  for (const auto& [key, m] : controller_->state().modules) {
+    auto error = desk_->no_longer_allowed(m.record, reloaded.settings);
+    if (!error && m.fallback) {  // its new filters are not in force yet: these may be again
+      node::ModuleRecord before = m.record;
+      before.spec = *m.fallback;
+      error = desk_->no_longer_allowed(before, reloaded.settings);
+    }
+    if (error) reloaded.refused.emplace(key, *error);
+  }
+  emit(std::move(reloaded));
   containers_->renew_grants();
 }
 

@@ -71,12 +71,26 @@ RequestDesk::Outcome RequestDesk::handle(const ncm::Message& message, node::Requ
   return out;
 }
 
+auth::NodeFacts RequestDesk::node_facts(const node::Settings& settings) const {
+  auth::NodeFacts facts;
+  facts.own_addresses = own_;
+  facts.blocks.insert(settings.blocks.begin(), settings.blocks.end());
+  return facts;
+}
+
+std::optional<Error> RequestDesk::no_longer_allowed(const node::ModuleRecord& module, const node::Settings& settings) const {
+  auto policy = policies_.find(module.key.publisher);
+  if (policy == policies_.end()) return std::nullopt;
+  const node::ModuleSpec& spec = module.spec;
+  auth::InUse in_use{spec.filters, spec.dependencies, spec.options.fail_closed, spec.notification};
+  Status allowed = auth::still_allowed(in_use, policy->second, node_facts(settings));
+  return allowed ? std::nullopt : std::optional(allowed.error());
+}
+
 Result<node::Event> RequestDesk::setup(const auth::Authenticated<ncm::Setup>& setup, const ncm::Request& request,
                                        node::RequestId id) {
   const Facts f = needs_.facts();
-  auth::NodeFacts facts;
-  facts.own_addresses = own_;
-  facts.blocks.insert(f.state.settings.blocks.begin(), f.state.settings.blocks.end());
+  const auth::NodeFacts facts = node_facts(f.state.settings);
   // Switches and the number of modules are judged by the controller, after it has looked for a replay.
   auto policy = policies_.find(setup.publisher());
   if (policy == policies_.end()) return ncm::refuse(StatusCode::kUnknownPublisher, "user", "is not in this node's configuration");

@@ -28,6 +28,9 @@ class RequestDesk : public auth::KeyRing, public auth::NonceStore {
     own_ = std::move(own);
   }
 
+  // Whether policy would grant a module that is installed what it uses; nothing of modules whose publisher is unknown.
+  std::optional<Error> no_longer_allowed(const node::ModuleRecord& module, const node::Settings& settings) const;
+
   struct Outcome {
     std::optional<ncm::Response> response;  // or
     std::optional<node::Event> event;       // that will be answered by `request`
@@ -35,6 +38,7 @@ class RequestDesk : public auth::KeyRing, public auth::NonceStore {
   Outcome handle(const ncm::Message& message, node::RequestId request);
 
  private:
+  auth::NodeFacts node_facts(const node::Settings& settings) const;
   std::optional<auth::PublicKey> find_key(const PublisherId& publisher) const override;
   // Nonces are the controller's: it keeps one in the same transaction as what its message changes.
   Result<auth::NonceUse> claim(const PublisherId&, const std::string&, const std::string&, WallTime) override {

@@ -63,6 +63,7 @@ node::Settings node_settings(const config::Config& config) {
     g.blocks = p.blocks;
     g.max_modules = p.max_modules;
     g.max_memory_pages = p.module_memory_mb * 16;
+    g.max_ttl = std::chrono::seconds(p.max_ttl_seconds);
   }
   return s;
 }

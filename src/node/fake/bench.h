@@ -28,10 +28,10 @@ class Bench {
   }
 
   // As after a crash: another process, the same store and world.
-  void start() {
+  void start(const std::map<ModuleKey, Error>& refused = {}) {
     world.forget_netservd();
     controller = std::make_unique<Controller>(store, world, world, [this] { return world.now; });
-    controller->start(store.snapshot(), settings(), world.cache);
+    controller->start(store.snapshot(), settings(), world.cache, refused);
     world.connect_forwarder();
   }
   bool deliver() {

@@ -119,7 +119,10 @@ void World::act(const SendForwarder& a) {
   if (auto* m = std::get_if<ipc::SetDrain>(&a.message)) draining = m->draining;
   if (auto* m = std::get_if<ipc::RemoveContainer>(&a.message)) forwarder.erase(m->container);
   if (auto* m = std::get_if<ipc::ConfigureContainer>(&a.message)) {
-    forwarder[m->container].attached = 0;
+    auto& known = forwarder[m->container];
+    known.emit_packets_per_second = m->emit_packets_per_second;
+    if (m->keep_ring && known.attached != 0) return;
+    known.attached = 0;
     inbox.push_back(ForwarderSaid{ipc::ContainerRing{m->container}});
   }
   if (auto* m = std::get_if<ipc::SetFilters>(&a.message)) {

@@ -33,6 +33,7 @@ struct FakeContainer {
 struct FakeRing {
   std::vector<ipc::ModuleFilter> filters;
   std::uint64_t attached = 0;
+  std::uint32_t emit_packets_per_second = 0;
 };
 
 class World : public Outputs, public Observer {
