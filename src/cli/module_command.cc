@@ -19,7 +19,10 @@ namespace {
 using nlohmann::json;
 
 int explain(const Error& error, bool as_json) {
-  if (as_json) std::cout << json{{"error", error.message()}}.dump() << "\n";
+  if (as_json)
+    std::cout << json{{"error", {{"subject", error.subject}, {"text", error.text}, {"code", error.code}}}}.dump(
+                     -1, ' ', false, json::error_handler_t::replace)
+              << "\n";
   std::cerr << "netserv: " << error.message() << "\n";
   return error.code ? error.code : kExitFailed;
 }

@@ -11,6 +11,7 @@
 #include "cli/exit_codes.h"
 #include "cli/files.h"
 #include "cli/pcap_file.h"
+#include "compile/answer.h"
 #include "compile/helper.h"
 #include "runtime/wasm/wasm_runtime.h"
 

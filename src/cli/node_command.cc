@@ -49,9 +49,7 @@ void print_event(const json& event, bool as_json) {
   std::string line = text_of(event, "time");
   for (const char* key : {"kind", "level", "publisher", "module", "text"})
     if (std::string value = text_of(event, key); !value.empty()) line += "  " + value;
-  for (char& c : line)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  std::cout << line << std::endl;
+  std::cout << printable(std::move(line)) << std::endl;
 }
 
 int ask(const Options& o, const json& request) {

@@ -84,12 +84,6 @@ json to_json(const client::NodeAnswer& n) {
           {"body_left_out", e.body_left_out}};
 }
 
-std::string printable(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  return text;
-}
-
 }  // namespace
 
 std::string path_table(const client::PathAnswer& answer) {
@@ -166,7 +160,7 @@ int run_along_path(RequestOptions request, const PathOptions& o) {
   if (!o.json && request.verb == ncm::Verb::kProbe)
     for (const client::NodeAnswer& n : answer->nodes)
       if (const json body = json::parse(n.entry.body, nullptr, false); !body.is_discarded() && !body.empty())
-        std::cout << "\n" << n.entry.node << "\n" << describe_value(body) << std::flush;
+        std::cout << "\n" << printable(n.entry.node) << "\n" << describe_value(body) << std::flush;
   if (!followed) return refuse(followed.error());
   if (answer->outcome() == client::Outcome::kNoNode) std::cerr << "netserv: no node acted on the path to " << o.toward << "\n";
   return exit_code_of(*answer);

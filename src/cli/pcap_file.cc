@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <pcap/pcap.h>
 
+#include <algorithm>
 #include <optional>
 
 namespace netserv::cli {
 namespace {
 
 constexpr std::uint16_t kIpv4 = 0x0800, kIpv6 = 0x86dd, kVlan = 0x8100, kServiceVlan = 0x88a8;
+
+constexpr std::int64_t kLastSecond = 9'000'000'000;  // in the year 2255; 64-bit nanoseconds end 7 years later
 
 // What comes before the IP header. Empty if the frame holds no IP packet.
 struct Inner {
@@ -77,8 +80,9 @@ class Reader final : public PcapReader {
         skipped++;
         continue;
       }
-      // Opened with nanosecond precision: tv_usec holds nanoseconds.
-      WallTime time(std::chrono::seconds(header->ts.tv_sec) + Duration(header->ts.tv_usec));
+      // Opened with nanosecond precision: tv_usec holds nanoseconds. A file may name times that a clock can't.
+      WallTime time(std::chrono::seconds(std::clamp<std::int64_t>(header->ts.tv_sec, 0, kLastSecond)) +
+                    Duration(std::clamp<std::int64_t>(header->ts.tv_usec, 0, 999'999'999)));
       if (first) start_ = time;
       first = false;
       NETSERV_TRY(packet({time - start_, frame.subspan(inner->offset),

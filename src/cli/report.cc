@@ -13,15 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-// Other people's text on a terminal: no control characters.
-std::string printable(std::string text) {
-  for (char& c : text) {
-    auto u = static_cast<unsigned char>(c);
-    if (u < 0x20 || u == 0x7f) c = ' ';
-  }
-  return text;
-}
-
 std::string cell(const json& value) {
   if (value.is_null()) return "-";
   if (value.is_string()) return value.get<std::string>().empty() ? "-" : printable(value.get<std::string>());
@@ -39,7 +30,8 @@ bool is_table(const json& value) {
 std::string describe_table(const json& rows) {
   std::vector<std::string> names;
   for (const auto& [name, value] : rows.front().items()) names.push_back(name);
-  std::vector<std::vector<std::string>> lines{names};
+  std::vector<std::vector<std::string>> lines(1);
+  for (const std::string& name : names) lines.front().push_back(printable(name));
   for (const json& row : rows) {
     lines.emplace_back();
     for (const std::string& name : names) lines.back().push_back(row.contains(name) ? cell(row[name]) : "-");
@@ -128,6 +120,15 @@ int show(const ncm::Response& r, bool as_json) {
   return code;
 }
 
+std::string printable(std::string text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0; };
+    if (byte(i) < 0x20 || byte(i) == 0x7f) text[i] = ' ';
+    if (byte(i) == 0xc2 && byte(i + 1) >= 0x80 && byte(i + 1) < 0xa0) text.replace(i, 2, "  ");
+  }
+  return text;
+}
+
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 std::string describe_value(const json& value) {
@@ -137,7 +138,8 @@ std::string describe_value(const json& value) {
   for (const auto& [name, field] : value.items()) width = std::max(width, name.size());
   std::string out;
   for (const auto& [name, field] : value.items())
-    out += is_table(field) ? name + "\n" + describe_table(field) : fmt::format("{:<{}}  {}\n", name, width, cell(field));
+    out += is_table(field) ? printable(name) + "\n" + describe_table(field)
+                           : fmt::format("{:<{}}  {}\n", printable(name), width, cell(field));
   return out;
 }
 

@@ -24,6 +24,8 @@ std::string describe_failure(const ncm::Response& response);
 // One response for people: refusals on standard error. Returns the exit code.
 int show(const ncm::Response& response, bool as_json);
 
+// Other people's text on a terminal: blanks for control characters, those of C1 in UTF-8 too.
+std::string printable(std::string text);
 // Any text as one line of JSON; bytes that are no UTF-8 are replaced.
 std::string dump(const nlohmann::json& value);
 // Fields of an object as "name  value" lines; a list of objects as a table.

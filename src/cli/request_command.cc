@@ -76,7 +76,7 @@ class Progress {
     if (line == last_) return;
     last_ = line;
     if (as_json_) std::cout << dump({{"progress", to_json(r)}}) << std::endl;
-    else if (is_installing(r)) std::cerr << "  " << line << std::endl;
+    else if (is_installing(r)) std::cerr << "  " << printable(line) << std::endl;
   }
 
  private:

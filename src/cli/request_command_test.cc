@@ -200,5 +200,12 @@ TEST(Report, ExitCodes) {
   EXPECT_EQ(exit_code_of(r), kExitRefused);
 }
 
+TEST(Report, OtherPeoplesTextMovesNoCursor) {
+  EXPECT_EQ(printable("a\x1b[2Jb\x7f\r\n"), "a [2Jb   ");
+  EXPECT_EQ(printable("\xc2\x9b[2J \xc3\xa9 \xc2"), "  [2J \xc3\xa9 \xc2");  // C1 is blanked, other UTF-8 stays
+  const std::string text = describe_value({{"na\x1bme", {{{"k\x1b", "v\x1b"}}}}});
+  EXPECT_EQ(text.find('\x1b'), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace netserv::cli

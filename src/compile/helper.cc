@@ -204,9 +204,10 @@ Result<HelperAnswer> run(const HelperJob& job) {
   HelperAnswer out;
   out.json = collect(child, from_child.get(), std::chrono::steady_clock::now() + job.deadline + std::chrono::seconds(2));
   const Json json = Json::parse(out.json, nullptr, false);
-  if (!json.is_object())
+  const auto ok = json.is_object() ? json.find("ok") : json.end();
+  if (ok == json.end() || !ok->is_boolean())
     return fail(Origin::kPublisher, "module", "made the compile helper die or run out of time: it is malformed or too big");
-  out.ok = json.value("ok", false);
+  out.ok = ok->get<bool>();
   return out;
 }
 
@@ -220,27 +221,6 @@ HelperAnswer run_helper(const HelperJob& job) {
     if (!job.manifest_output.empty()) unlink(job.manifest_output.c_str());
   }
   return *answer;
-}
-
-Result<HelperResult> decode_answer(std::string_view text) {
-  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
-  auto malformed = [] { return fail(Origin::kSystem, "compile helper", "gave an answer that can't be read"); };
-  if (!json.is_object() || !json.contains("ok") || !json["ok"].is_boolean()) return malformed();
-  auto member = [&](const char* key) {
-    return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
-  };
-  if (!json["ok"].get<bool>()) {
-    Error error{Origin::kSystem, member("subject"), member("text")};
-    for (Origin origin : {Origin::kPeer, Origin::kPublisher, Origin::kOperator})
-      if (member("origin") == to_string(origin)) error.origin = origin;
-    return fail(std::move(error));
-  }
-  if (!json.contains("manifest") || !json.contains("memory_pages") || !json["memory_pages"].is_number_unsigned())
-    return malformed();
-  HelperResult out;
-  NETSERV_ASSIGN(out.manifest, decode_manifest(json["manifest"].dump()));
-  out.memory_pages = json["memory_pages"].get<std::uint32_t>();
-  return out;
 }
 
 }  // namespace netserv::compile

@@ -31,7 +31,7 @@ struct HelperJob {
   CheckLimits limits;
 };
 
-// What the helper says, as one line of JSON:
+// What the helper says, as one line of JSON (compile/answer.h reads it):
 //   {"ok": true, "manifest": {...}, "memory_pages": N, "imports": [...], "exports": [...]}
 //   {"ok": false, "origin": "publisher", "subject": "...", "text": "..."}
 struct HelperAnswer {
@@ -42,12 +42,5 @@ struct HelperAnswer {
 // Blocks until done, at most a little over the deadline. Single-threaded callers (it forks). A child that dies
 // (libwabt aborted, out of memory) is an answer too, of the publisher's module.
 HelperAnswer run_helper(const HelperJob& job);
-
-// For callers that start netserv-compile: its standard output as a Result.
-struct HelperResult {
-  Manifest manifest;
-  std::uint32_t memory_pages = 0;
-};
-Result<HelperResult> decode_answer(std::string_view json);
 
 }  // namespace netserv::compile

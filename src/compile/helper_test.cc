@@ -1,3 +1,4 @@
+#include "compile/answer.h"
 #include "compile/helper.h"
 
 #include <gmock/gmock.h>

@@ -63,6 +63,10 @@ TEST(Config, ErrorsNameFileAndLine) {
   EXPECT_NE(error_of("").find("[node]"), std::string::npos);
 }
 
+TEST(Config, ATypoIsNoReasonToDie) {
+  for (const char* text : {"[!publisher]\n", "[", "[\x01]\n", "a.=1\n", "=1\n", "[[\n"}) EXPECT_FALSE(error_of(text).empty()) << text;
+}
+
 TEST(Config, AReloadTakesPublishersAndLimitsAndNamesTheRest) {
   Config running = *parse(kNode, "f");
   Config fresh = *parse(kNode + "[helpers]\nparallel = 5\n[containers]\nidle_seconds = 5\n[[publisher]]\nname = \"a\"\n" + kKey, "f");

@@ -118,4 +118,17 @@ bool decode_progress(std::string_view line, Progress& out) {
          read(json["progress"], "bytes", out.bytes) && read(json["progress"], "total", out.total);
 }
 
+std::string encode_notified(const Notified& n) {
+  return dump(Json{{"posted", n.posted}, {"dropped", n.dropped}, {"error", n.error}});
+}
+
+Result<Notified> decode_notified(std::string_view line) {
+  Json json = object_of(line);
+  Notified out;
+  if (!json.is_object() || !read(json, "posted", out.posted) || !read(json, "dropped", out.dropped) ||
+      !read(json, "error", out.error))
+    return fail(Origin::kSystem, "notification helper", "died or gave no answer that can be read");
+  return out;
+}
+
 }  // namespace netserv::fetch

@@ -1,4 +1,5 @@
-// What netservd asks of the download helper, and what it hears back: one JSON object each way, a line each.
+// What netservd asks of the download and the notification helper, and what it hears back: one JSON object each way, a
+// line each. A helper has read a stranger's bytes, so what it says is believed in form only.
 //
 //   stdin   {"url", "output", "sha256", "max_bytes", ...}           FetchJob's fields; the rest keep their defaults
 //   stdout  {"progress": {"bytes": N, "total": M}}                   now and then; total 0 if unknown
@@ -52,5 +53,14 @@ struct Progress {
 };
 // True if the line is a progress line.
 bool decode_progress(std::string_view line, Progress& out);
+
+// What the notification helper says after each try, so far.
+struct Notified {
+  std::uint64_t posted = 0, dropped = 0;
+  std::string error;  // of this try; empty: the receiver took it
+  bool operator==(const Notified&) const = default;
+};
+std::string encode_notified(const Notified& notified);
+Result<Notified> decode_notified(std::string_view line);
 
 }  // namespace netserv::fetch

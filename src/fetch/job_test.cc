@@ -39,6 +39,13 @@ TEST(Answer, RoundTripsBothWays) {
   EXPECT_EQ(decode_answer("{}").error().code, number(ncm::StatusCode::kInternal));
 }
 
+TEST(Notified, ACompromisedHelperSaysNothingThatHurts) {
+  const Notified notified{3, 1, "answered HTTP 500"};
+  EXPECT_EQ(*decode_notified(encode_notified(notified)), notified);
+  for (const char* bad : {"", "[]", R"({"posted":"x"})", R"({"posted":{"a":1}})", R"({"dropped":-1})", R"({"error":7})"})
+    EXPECT_FALSE(decode_notified(bad)) << bad;
+}
+
 TEST(Progress, IsToldFromAnswers) {
   Progress progress;
   EXPECT_TRUE(decode_progress(encode_progress(5, 10), progress));

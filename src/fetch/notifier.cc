@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <nlohmann/json.hpp>
 
 #include "fetch/confine.h"
 #include "fetch/notify_queue.h"
@@ -77,8 +76,7 @@ Status run_notifier(const FetchJob& job, int input, int output, std::string alre
     std::string error = post(job, queue.post());
     error.empty() ? queue.posted() : queue.failed(sys::now());
     posted += error.empty() ? 1 : 0;
-    std::string line = nlohmann::json{{"posted", posted}, {"dropped", queue.dropped()}, {"error", error}}.dump(
-                           -1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    std::string line = encode_notified({posted, queue.dropped(), error}) + "\n";
     if (::write(output, line.data(), line.size()) < 0) return;  // nobody listens: the posts still matter
   };
 

@@ -64,7 +64,7 @@ void Stepper::said(Container& c, const ipc::Welcome& welcome) {
   for (auto& [key, m] : state().modules) {
     if (m.record.container != c.record.id) continue;
     bool there = std::any_of(welcome.modules.begin(), welcome.modules.end(),
-                             [&](const ipc::ModuleStatus& s) { return s.module == m.record.key.module; });
+                             [&id = key.module](const ipc::ModuleStatus& s) { return s.module == id; });
     if (!there) let_go(m);
   }
   for (const ipc::ModuleStatus& status : welcome.modules) {
@@ -306,7 +306,8 @@ void Stepper::take_up(const Snapshot& snapshot, Settings settings, const std::ma
     if (record.expires <= now_.wall) uninstall(m, Happened::What::kExpired, "ttl ended");
   }
   hold_to_settings(refused);
-  for (auto& [id, c] : s.containers) {
+  for (auto& [id, container] : s.containers) {
+    Container& c = container;  // lambdas of clang 14 don't see bindings
     bool adopt = enabled(c.record.publisher) && std::any_of(s.modules.begin(), s.modules.end(), [&](const auto& entry) {
       const Module& m = entry.second;
       return m.record.container == c.record.id && m.record.confirmed && !m.removing;

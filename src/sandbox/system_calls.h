@@ -26,8 +26,8 @@ struct CallRules {
 };
 
 // Installs one filter that refuses all of `lists`, what `rules` says, namespaces by clone, and input pushed into a
-// terminal (TIOCSTI, TIOCLINUX: a helper of `netserv module build` has its caller's). Foreign architectures' calls (i386, x32) kill the process.
-// Needs no_new_privileges() or root. May be called again: filters add up.
+// terminal (TIOCSTI, TIOCLINUX: a helper of `netserv module run` has its caller's). Foreign architectures' calls (i386,
+// x32) kill the process. Needs no_new_privileges() or root. May be called again: filters add up.
 Status refuse_calls(std::span<const std::span<const std::string_view>> lists, const CallRules& rules = {});
 
 }  // namespace netserv::sandbox

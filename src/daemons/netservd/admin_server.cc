@@ -7,8 +7,8 @@ namespace netserv::daemon {
 using nlohmann::json;
 
 namespace {
-json error_line(const std::string& subject, const std::string& text, ncm::StatusCode code) {
-  return json{{"error", {{"subject", subject}, {"text", text}, {"code", ncm::number(code)}}}};
+json error_line(const Error& error) {
+  return json{{"error", {{"subject", error.subject}, {"text", error.text}, {"code", error.code}}}};
 }
 std::string text_of(const json& j, const char* key) {
   auto it = j.find(key);
@@ -35,66 +35,66 @@ void AdminServer::write(ClientId id, const json& line) {
 
 void AdminServer::received(ClientId id, std::string_view bytes) {
   clients_[id].in += bytes;
-  while (true) {
-    std::string& in = clients_[id].in;
+  // An answer that nobody reads can end the client meanwhile.
+  for (auto it = clients_.find(id); it != clients_.end(); it = clients_.find(id)) {
+    std::string& in = it->second.in;
     auto end = in.find('\n');
     if (end == std::string::npos) {
       if (in.size() > kLineMost) server_->close(id);
       return;
     }
-    json parsed = json::parse(in.substr(0, end), nullptr, false);
+    auto decoded = decode_admin_request(std::string_view(in).substr(0, end));
     in.erase(0, end + 1);
-    if (parsed.is_object())
-      request(id, parsed);
+    if (decoded)
+      request(id, *decoded);
     else
-      write(id, error_line("request", "is not a JSON object on a line", ncm::StatusCode::kSyntax));
+      write(id, error_line(decoded.error()));
   }
 }
 
-void AdminServer::request(ClientId id, const json& r) {
-  const std::string verb = text_of(r, "verb"), publisher = text_of(r, "publisher");
+void AdminServer::request(ClientId id, const AdminRequest& r) {
+  using Verb = AdminRequest::Verb;
   const Facts facts = needs_.facts();
   auto ok = [&](json result) { write(id, json{{"ok", true}, {"result", std::move(result)}}); };
-  if (verb == "status") return ok(status_json(facts));
-  if (verb == "modules") return ok(modules_json(facts, [](const node::ModuleKey&) { return true; }));
-  if (verb == "containers") return ok(containers_json(facts, needs_.place_of));
-  if (verb == "drain" || verb == "undrain") {
-    bool on = verb == "drain";
-    node::RequestId request = needs_.new_id();
-    return change(id, node::Drain{request, on}, request, json{{"state", on ? "draining" : "running"}});
+  switch (r.verb) {
+    case Verb::kStatus: return ok(status_json(facts));
+    case Verb::kModules: return ok(modules_json(facts, [](const node::ModuleKey&) { return true; }));
+    case Verb::kContainers: return ok(containers_json(facts, needs_.place_of));
+    case Verb::kEvents: case Verb::kLogs: return past_and_future(id, r);
+    case Verb::kDrain: case Verb::kUndrain: {
+      const bool on = r.verb == Verb::kDrain;
+      const node::RequestId number = needs_.new_id();
+      return change(id, node::Drain{number, on}, number, json{{"state", on ? "draining" : "running"}});
+    }
+    case Verb::kDisable: case Verb::kEnable: {
+      const PublisherId publisher(r.publisher);
+      // One that has left the configuration can still be enabled again.
+      if (facts.state.settings.publishers.count(publisher) == 0 && facts.state.switches.disabled.count(publisher) == 0)
+        return write(id, error_line({Origin::kOperator, "publisher", "\"" + r.publisher + "\" is no publisher of this node",
+                                     ncm::number(ncm::StatusCode::kUnknownPublisher)}));
+      const bool on = r.verb == Verb::kEnable;
+      const node::RequestId number = needs_.new_id();
+      return change(id, node::Enable{number, publisher, on}, number, json{{"publisher", r.publisher}, {"disabled", !on}});
+    }
   }
-  if (verb == "disable" || verb == "enable") {
-    bool known = facts.state.settings.publishers.count(PublisherId(publisher)) != 0;
-    bool disabled = facts.state.switches.disabled.count(PublisherId(publisher)) != 0;
-    if (!known && !disabled)
-      return write(id, error_line("publisher", "\"" + publisher + "\" is no publisher of this node", ncm::StatusCode::kUnknownPublisher));
-    bool on = verb == "enable";
-    node::RequestId request = needs_.new_id();
-    return change(id, node::Enable{request, PublisherId(publisher), on}, request, json{{"publisher", publisher}, {"disabled", !on}});
-  }
-  if (verb != "events" && verb != "logs") return write(id, error_line("verb", "\"" + verb + "\" is not known", ncm::StatusCode::kUnknownVerb));
+}
 
+void AdminServer::past_and_future(ClientId id, const AdminRequest& r) {
   Follow follow;
-  (verb == "events" ? follow.events : follow.logs) = true;
-  follow.publisher = verb == "logs" ? publisher : "";
-  follow.module = verb == "logs" ? text_of(r, "module") : "";
-  auto last_key = r.find("last");
-  std::size_t last = last_key != r.end() && last_key->is_number_unsigned() ? last_key->get<std::size_t>() : 100;
+  (r.verb == AdminRequest::Verb::kEvents ? follow.events : follow.logs) = true;
+  if (follow.logs) follow.publisher = r.publisher, follow.module = r.module;
   std::vector<json> lines;
   if (follow.events) lines.assign(events_.begin(), events_.end());
-  if (follow.logs)
+  if (follow.logs) {
     for (const auto& [key, kept] : logs_)
       for (const json& line : kept)
         if (wants(follow, line)) lines.push_back(line);
-  if (follow.logs)
     std::stable_sort(lines.begin(), lines.end(), [](const json& a, const json& b) { return text_of(a, "time") < text_of(b, "time"); });
-  for (std::size_t n = lines.size() > last ? lines.size() - last : 0; n < lines.size(); ++n) write(id, json{{"event", lines[n]}});
-  auto follow_key = r.find("follow");
-  if (follow_key != r.end() && *follow_key == true) {
-    clients_[id].follow = follow;
-    return;
   }
-  ok(json::object());
+  for (std::size_t n = lines.size() > r.last ? lines.size() - r.last : 0; n < lines.size(); ++n)
+    write(id, json{{"event", lines[n]}});
+  if (!r.follow) return write(id, json{{"ok", true}, {"result", json::object()}});
+  if (auto client = clients_.find(id); client != clients_.end()) client->second.follow = follow;
 }
 
 void AdminServer::change(ClientId id, node::Event event, node::RequestId request, json result) {
@@ -108,7 +108,7 @@ bool AdminServer::answer(node::RequestId request, const ncm::Response& response)
   Pending pending = std::move(it->second);
   pending_.erase(it);
   if (ncm::is_failure(response.code))
-    write(pending.client, error_line(response.object, response.text, response.code));
+    write(pending.client, error_line({Origin::kOperator, response.object, response.text, ncm::number(response.code)}));
   else
     write(pending.client, json{{"ok", true}, {"result", pending.result}});
   return true;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "daemons/netservd/admin_request.h"
 #include "daemons/netservd/report.h"
 #include "daemons/netservd/stream_server.h"
 #include "node/events.h"
@@ -44,7 +45,8 @@ class AdminServer {
     nlohmann::json result;
   };
   void received(ClientId id, std::string_view bytes);
-  void request(ClientId id, const nlohmann::json& request);
+  void request(ClientId id, const AdminRequest& request);
+  void past_and_future(ClientId id, const AdminRequest& request);  // events, logs
   void change(ClientId id, node::Event event, node::RequestId request, nlohmann::json result);
   void write(ClientId id, const nlohmann::json& line);
   static bool wants(const Follow& follow, const nlohmann::json& line);

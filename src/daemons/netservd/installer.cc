@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-#include "compile/helper.h"
+#include "compile/answer.h"
 #include "daemons/netservd/settings.h"
 #include "fetch/job.h"
 #include "wire/ncm/request.h"

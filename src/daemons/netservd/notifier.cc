@@ -1,7 +1,5 @@
 #include "daemons/netservd/notifier.h"
 
-#include <nlohmann/json.hpp>
-
 #include "daemons/netservd/settings.h"
 #include "fetch/job.h"
 
@@ -38,11 +36,10 @@ void Notifier::send(const std::string& url) {
     ++target.in_flight;
   }
   auto process = HelperProcess::start(loop_, {programs_ + "/netserv-notify"}, body, std::chrono::seconds(15), [this, url](Result<std::string> answer) {
-    // {"posted": N, "dropped": N, "error": TEXT} after each try
     std::string text = answer.value_or("");
     while (text.ends_with('\n')) text.pop_back();
-    auto json = nlohmann::json::parse(text.substr(text.rfind('\n') + 1), nullptr, false);
-    done(url, json.is_object() && json.value("posted", 0u) > 0 && json.value("dropped", 0u) == 0);
+    auto last = fetch::decode_notified(text.substr(text.rfind('\n') + 1));
+    done(url, last && last->posted > 0 && last->dropped == 0);
   });
   if (process)
     target.process = std::move(*process);
