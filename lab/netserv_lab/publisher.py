@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from .waiting import Expected, until
+from .waiting import Expected, expect, until
 
 WEB = Path(__file__).resolve().parent / "web.py"
 PORT = 8000
@@ -113,7 +113,9 @@ class Publisher:
         done = self.host.run(*argv, check=False)
         if not done.stdout or (check and done.returncode != 0):
             raise Expected(f"{' '.join(map(str, argv))}: status {done.returncode}\n{done.stdout}{done.stderr}")
-        return PathAnswer(done.returncode, json.loads(done.stdout.splitlines()[-1]))
+        answer = PathAnswer(done.returncode, json.loads(done.stdout.splitlines()[-1]))
+        expect("nodes" in answer.json, f"netserv {request[0]} is sent along the path: {answer}")
+        return answer
 
     def setup_toward(self, address, module_id, file, *options, check=True):
         return self.toward(address, "setup", module_id, "--url", self.url(file), "--module-file", self.files / file,

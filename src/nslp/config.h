@@ -31,6 +31,7 @@ struct Config {
 
   std::size_t max_sessions = 20000;
   std::size_t max_upstream_flows = 256;  // opened for TRIGGERs
+  std::size_t max_incoming = 64;         // messages whose parts are not all there; 48 KB each
   // Requests over this size go over an association, so that their answers can; so do all PROBEs and retransmissions.
   std::size_t reliable_above = 120;
   // An answer fits in a datagram up to this size (576 bytes less GIST's and IP's own).

@@ -17,6 +17,7 @@
 #include "gist/timers.h"
 #include "nslp/config.h"
 #include "nslp/exchange.h"
+#include "wire/nslp/parts.h"
 
 namespace netserv::nslp {
 
@@ -72,6 +73,7 @@ class Core {
 
   // core_receive.cc
   void receive_request(Request request, const gist::RecvMessage& message, TimePoint now);
+  std::optional<Bytes> put_together(const gist::RecvMessage& message, TimePoint now);
   void receive_response(Response response, const gist::RecvMessage& message, TimePoint now);
   void begin(Exchange& e, TimePoint now);
   Status judge(const Exchange& e, ncm::Selection& selection) const;
@@ -108,12 +110,19 @@ class Core {
     bool response = false;
   };
 
+  // A message of which parts are still missing.
+  struct Incoming {
+    Assembly assembly;
+    TimePoint since{};
+  };
+
   const Config config_;
   SessionSource& sessions_;
   std::map<FlowKey, std::uint64_t> ids_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Exchange>> exchanges_;
   std::unordered_map<std::uint64_t, Sent> sent_;             // by message handle
   std::unordered_map<std::uint64_t, std::uint64_t> asked_;   // controller ticket to exchange
+  std::map<FlowKey, Incoming> incoming_;  // at most config_.max_incoming, the oldest goes first
   gist::Timers timers_;
   std::size_t upstream_flows_ = 0;
   std::uint64_t last_id_ = 0;

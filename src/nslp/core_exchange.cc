@@ -96,16 +96,22 @@ void Core::forward(Exchange& e, TimePoint now) {
   if (e.sent_at != TimePoint{}) e.reliable = true;
   e.forwarded = true;
 
+  std::vector<Bytes> parts = split(std::move(*data), request.id);
   gist::SendMessage send;
-  send.data = std::move(*data);
-  send.handle = gist::MessageHandle(++last_id_);
   send.nslp = config_.nslp;
   send.session = e.key.session;
   send.mri = e.key.mri;
-  send.attributes.reliable = e.reliable;
+  send.attributes.reliable = e.reliable || parts.size() > 1;
   send.attributes.secure = config_.secure;
   send.attributes.in_query = false;  // what a stranger asks for is looked at once the path back is known
   send.timeout = std::min(config_.last_node_timeout, left / 2);
+  for (Bytes& part : std::span(parts).first(parts.size() - 1)) {
+    send.data = std::move(part);
+    out_.push_back(send);
+  }
+  // What became of the last part says it of all.
+  send.data = std::move(parts.back());
+  send.handle = gist::MessageHandle(++last_id_);
   sent_.erase(e.forward_handle.value());
   e.forward_handle = send.handle;
   sent_[send.handle.value()] = {e.id, false};

@@ -32,12 +32,17 @@ Outputs Core::received(const gist::RecvMessage& message, TimePoint now) {
     note(Event::Type::kDropped, message.session, "a message outside routing state");
     return take();
   }
-  auto decoded = decode(message.data);
+  const bool downstream = direction_of(message.mri) == gist::Direction::kDownstream;
+  std::optional<Bytes> whole;
+  if (is_part(message.data) && downstream) {
+    whole = put_together(message, now);
+    if (!whole) return take();
+  }
+  auto decoded = decode(whole ? *whole : message.data);
   if (!decoded) {
     note(Event::Type::kDropped, message.session, decoded.error().message());
     return take();
   }
-  const bool downstream = direction_of(message.mri) == gist::Direction::kDownstream;
   const bool request = std::holds_alternative<Request>(*decoded);
   if (request != downstream || !std::holds_alternative<gist::PathCoupledMri>(message.mri)) {
     note(Event::Type::kDropped, message.session, "a message in the wrong direction or of another routing method");
@@ -46,6 +51,24 @@ Outputs Core::received(const gist::RecvMessage& message, TimePoint now) {
   if (request) receive_request(std::get<Request>(std::move(*decoded)), message, now);
   else receive_response(std::get<Response>(std::move(*decoded)), message, now);
   return take();
+}
+
+// The message of which this was the last part that was missing.
+std::optional<Bytes> Core::put_together(const gist::RecvMessage& message, TimePoint now) {
+  auto part = decode_part(message.data);
+  if (!part) {
+    note(Event::Type::kDropped, message.session, part.error().message());
+    return std::nullopt;
+  }
+  const FlowKey key{message.session, message.mri};
+  if (!incoming_.contains(key) && incoming_.size() >= config_.max_incoming)
+    incoming_.erase(std::min_element(incoming_.begin(), incoming_.end(),
+                                     [](const auto& a, const auto& b) { return a.second.since < b.second.since; }));
+  const auto [it, began] = incoming_.try_emplace(key);
+  if (began) it->second.since = now;
+  auto whole = it->second.assembly.add(*std::move(part));
+  if (whole) incoming_.erase(it);
+  return whole;
 }
 
 void Core::receive_request(Request request, const gist::RecvMessage& message, TimePoint now) {

@@ -54,6 +54,27 @@ TEST_F(PathTest, TwentyNodes) {
   EXPECT_EQ(codes(f), Codes(20, 201));
 }
 
+// Over 16 KB: more than one NSLP-Data object holds.
+std::string large_setup() {
+  std::string text = kSetup;
+  for (int i = 0; i < 3; ++i) text += "x-" + std::to_string(i) + ":" + std::string(8000, static_cast<char>('k' + i)) + "\n";
+  return text;
+}
+
+TEST_F(PathTest, LargeRequestsGoInParts) {
+  line(3);
+  const std::string text = large_setup() + toward_user() + "\n";
+  EXPECT_EQ(codes(request(text)), (Codes{201, 201, 201}));
+  for (const Station* r : router) EXPECT_EQ(r->asked, (std::vector<std::string>{text})) << r->node.name;
+}
+
+TEST_F(PathTest, LargeRequestsSurviveLosses) {
+  line(3, {}, {.loss = 0.2});
+  const std::string text = large_setup() + toward_user() + "\n";
+  EXPECT_EQ(codes(request(text)), (Codes{201, 201, 201}));
+  for (const Station* r : router) EXPECT_EQ(r->asked, (std::vector<std::string>{text})) << r->node.name;
+}
+
 TEST_F(PathTest, NoNodeOnThePath) {
   line(0);
   EXPECT_TRUE(request(kSetup + toward_user() + "\n").stack.empty());

@@ -64,6 +64,19 @@ class FourSites(unittest.TestCase):
         answer = lab.publisher.toward(user, "remove", KEEPALIVE)
         self.assertEqual(answer.each("code"), [202] * 3, answer)
 
+    @in_lab("sites")
+    def test_a_message_larger_than_gist_carries_at_once_reaches_every_node(self, lab):
+        long = "v" * 1990
+        headers = [
+            "--url", lab.publisher.url(long), "--digest", "0" * 64,
+            "--notification", lab.publisher.url(long), "--nodes", ",".join([*SITES, *(f"n{i}".ljust(60, "o") for i in range(60))]),
+            "--dependencies", "teleport/1", "--filter-src", ",".join(f"10.100.200.{i}/32" for i in range(60)),
+            *[word for i in range(30) for word in ("--property", f"key{i}={'v' * 255}")]]
+        self.assertGreater(sum(map(len, headers)), 17000)
+        answer = lab.publisher.toward(lab["user"].address(), "setup", NETMONITOR, *headers)
+        # They read it all, and refuse what it depends on.
+        self.assertEqual((answer.names, answer.each("code")), (SITES, [516] * 3), answer)
+
     @in_lab("sites-detour")
     def test_the_way_back_of_data_is_not_the_way_of_the_answer(self, lab):
         user = lab["user"].address()

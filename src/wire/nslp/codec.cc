@@ -150,12 +150,12 @@ Result<Bytes> encode(const Message& message) {
   ByteWriter out;
   Status written = std::visit([&](const auto& m) { return write(out, m); }, message);
   if (!written) return fail(written.error());
-  if (out.size() > kMaxPayload) return too_large("message");
+  if (out.size() > kMaxMessage) return too_large("message");
   return out.take();
 }
 
 Result<Message> decode(ByteSpan payload) {
-  if (payload.size() > kMaxPayload) return too_large("message");
+  if (payload.size() > kMaxMessage) return too_large("message");
   ByteReader in(payload);
   NETSERV_ASSIGN(Head head, read_head(in));
   return head.type == Type::kResponse ? read_response(head, in) : read_request(head, in);

@@ -150,11 +150,14 @@ TEST(NslpCodec, HeadersThatTheTextFormRefuses) {
 }
 
 TEST(NslpCodec, TooLarge) {
-  std::string text = "SETUP a_1 NETSERV/0.1\n";
-  for (int i = 0; i < 3; ++i) text += "h" + std::to_string(i) + ":" + std::string(8000, '~') + "\n";
-  auto bytes = encode(request_of(text + "\n"));
+  Request r = request_of("PROBE * NETSERV/0.1\n\n");
+  for (std::uint16_t type = 100; type < 103; ++type) r.foreign.push_back({type, Bytes(16000)});
+  ASSERT_TRUE(encode(r));
+  r.foreign.push_back({103, Bytes(16000)});
+  auto bytes = encode(r);
   ASSERT_FALSE(bytes);
   EXPECT_EQ(ncm::status_of(bytes.error()), ncm::StatusCode::kTooLarge);
+  EXPECT_EQ(code_of(Bytes(kMaxMessage + 4)), ncm::StatusCode::kTooLarge);
 }
 
 TEST(NslpCompact, OnlyWhatComesBack) {

@@ -23,6 +23,9 @@ namespace netserv::nslp {
 inline constexpr std::uint8_t kVersion = 1;
 // One GIST NSLP-Data object holds no more (RFC 5971, A.2: 12 bits of words).
 inline constexpr std::size_t kMaxPayload = 4 * 0xfff;
+// What is larger goes in parts (parts.h).
+inline constexpr std::size_t kMaxParts = 3;
+inline constexpr std::size_t kMaxMessage = kMaxParts * (kMaxPayload - 12);
 inline constexpr std::size_t kMaxEntries = 64;
 inline constexpr std::size_t kMaxForeignObjects = 16;
 inline constexpr std::size_t kMaxEntryBody = 12 * 1024;
@@ -71,7 +74,7 @@ struct Response {
 
 using Message = std::variant<Request, Response>;
 
-// Whole words. Errors: code kTooLarge if it would be over kMaxPayload; kSyntax if it holds what an NCM may not.
+// Whole words. Errors: code kTooLarge if it would be over kMaxMessage; kSyntax if it holds what an NCM may not.
 Result<Bytes> encode(const Message& message);
 // Errors: class 3 of ncm/status.h.
 Result<Message> decode(ByteSpan payload);
