@@ -19,7 +19,7 @@ build:
 # the way to it. Needs root (namespaces).
 demo:
 	@$(APT) build demo
-	@$(CMAKE) -S . -B build/demo -DNETSERV_TESTS=OFF -DNETSERV_OPTIMISE="-O1" >build-demo.log 2>&1 || { cat build-demo.log; exit 1; }; rm -f build-demo.log
+	@$(CMAKE) -S . -B build/demo -DNETSERV_TESTS=OFF -DNETSERV_OPTIMISE="-O1" -DCMAKE_UNITY_BUILD=ON >build-demo.log 2>&1 || { cat build-demo.log; exit 1; }; rm -f build-demo.log
 	@cmake --build build/demo -j$(JOBS) --target $(DEMO_TARGETS) | cmake/progress.sh
 	@lab/netserv-lab --build build/demo run keepalive
 
