@@ -63,6 +63,9 @@ void read_node(Section& s, Config::Node& n) {
     s.problem("address", "must be an address of this node");
   for (auto [key, folder] : {std::pair{"state_folder", &n.state_folder}, {"run_folder", &n.run_folder}, {"cache_folder", &n.cache_folder}})
     if (!folder->starts_with('/')) s.problem(key, "must be an absolute path");
+  if (n.state_folder == n.run_folder) s.problem("run_folder", "must differ from state_folder");
+  if (n.cache_folder == n.run_folder || n.cache_folder == n.state_folder)
+    s.problem("cache_folder", "must differ from state_folder and run_folder");
 }
 
 void read_forwarder(Section& s, Config::Forwarder& f) {

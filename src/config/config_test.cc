@@ -58,6 +58,7 @@ TEST(Config, ErrorsNameFileAndLine) {
             "f.toml:4: publisher.name must be letters, digits, '-', '_' and '.'");
   EXPECT_EQ(error_of(kNode + "[[publisher]]\nname = \"a\"\n" + kKey + "[[publisher]]\nname = \"a\"\n" + kKey),
             "f.toml:7: publisher.name \"a\" is there twice");
+  EXPECT_EQ(error_of(kNode + "cache_folder = \"/run/netserv\"\n"), "f.toml:3: node.cache_folder must differ from state_folder and run_folder");
   EXPECT_EQ(error_of(kNode + "[extra]\n").substr(0, 9), "f.toml:3:");
   EXPECT_EQ(error_of("x = ").substr(0, 9), "f.toml:1:");
   EXPECT_NE(error_of("").find("[node]"), std::string::npos);

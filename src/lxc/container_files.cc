@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,8 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+
+#include "sys/file_lock.h"
 
 namespace netserv::lxc {
 namespace {
@@ -62,6 +63,10 @@ void remove_cgroup_tree(const std::string& folder) {
   ::rmdir(folder.c_str());
 }
 
+std::string lock_path(const std::string& state_folder, const std::string& name) {
+  return state_folder + "/." + name + ".lock";
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> find_libraries() {
@@ -83,11 +88,11 @@ CgroupVersion cgroup_version() {
 
 Result<sys::UniqueFd> lock_container(const std::string& state_folder, const std::string& name) {
   NETSERV_TRY(make_folder(state_folder, 0755));
-  std::string path = state_folder + "/." + name + ".lock";
-  sys::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd) return fail_errno(path, "open", errno);
-  if (::flock(fd.get(), LOCK_EX) != 0) return fail_errno(path, "flock", errno);
-  return fd;
+  return sys::lock_file(lock_path(state_folder, name));
+}
+
+void remove_lock(const std::string& state_folder, const std::string& name) {
+  ::unlink(lock_path(state_folder, name).c_str());
 }
 
 Status make_files(const LaunchSpec& spec, const std::vector<Mount>& mounts) {
@@ -142,7 +147,6 @@ void remove_files(const LaunchSpec& spec) {
   std::string folder = container_folder(spec);
   for (const char* name : {"/spec.json", "/lxc.log", "/config"}) ::unlink((folder + name).c_str());
   ::rmdir(folder.c_str());
-  ::unlink((spec.state_folder + "/." + spec.name + ".lock").c_str());
 }
 
 void remove_cgroups(const std::string& name) {

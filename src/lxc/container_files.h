@@ -24,7 +24,8 @@ std::string lxc_errors(const LaunchSpec& spec);
 void remove_files(const LaunchSpec& spec);
 void remove_cgroups(const std::string& name);
 
-// One container's files are one process's to change while the descriptor is open.
+// One container's files are one process's to change while the descriptor is open. Its holder removes it with the rest.
 Result<sys::UniqueFd> lock_container(const std::string& state_folder, const std::string& name);
+void remove_lock(const std::string& state_folder, const std::string& name);
 
 }  // namespace netserv::lxc

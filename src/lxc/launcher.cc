@@ -94,12 +94,12 @@ Result<ContainerStarted> start_container(const LaunchSpec& spec) {
   if (container == nullptr) return fail(Origin::kSystem, spec.name, "liblxc: out of memory");
   if (container->is_running(container.get())) return fail(Origin::kOperator, spec.name, "is running already");
   remove_remains(spec);
-  NETSERV_ASSIGN(lock, lock_container(spec.state_folder, spec.name));
   auto all_mounts = mounts(spec, libraries);
   auto undo = [&](Error error) {
     kill_container(container.get());
     error.text = with_logs(spec, std::move(error.text));
     remove_remains(spec);
+    remove_lock(spec.state_folder, spec.name);
     return tl::unexpected<Error>(std::move(error));
   };
   if (auto made = make_files(spec, all_mounts); !made) return undo(made.error());
@@ -143,8 +143,8 @@ Status stop_container(const std::string& state_folder, const std::string& name) 
     remove_remains(*spec);
   } else {
     remove_cgroups(name);
-    ::unlink((state_folder + "/." + name + ".lock").c_str());
   }
+  remove_lock(state_folder, name);
   return {};
 }
 

@@ -71,6 +71,26 @@ class Operator(unittest.TestCase):
         until(lambda: len(node.container_processes()) == 1, "and his container")
 
     @in_lab()
+    def test_one_netservd_a_folder(self, lab):
+        node = lab.node
+        lab.publisher.serve("keepalive")
+        lab.publisher.setup(node, KEEPALIVE, "keepalive.wasm", **FILTERS)
+        for shared in ("state", "run", "cache"):
+            other = node.config.with_name("other.toml")
+            text = node.config.read_text()
+            for name in {"state", "run", "cache"} - {shared}:
+                text = text.replace(str(node.folder / name), str(node.folder / f"other-{name}"))
+            other.write_text(text)
+            second = node.host.start(f"second-{shared}", lab.build.program("netservd"), "--config", other)
+            self.assertEqual(second.wait(), 1, second.tail())
+            self.assertIn(f"{node.folder / shared}: another netservd uses this folder", second.output())
+        # The first one has not noticed, and the folders are free once it is dead.
+        self.assertEqual(lab.publisher.setup(node, KEEPALIVE, "keepalive.wasm", **FILTERS)["code"], 203)
+        node.netservd.kill()
+        node.start_netservd()
+        node.wait_for_state(KEEPALIVE, "ACTIVE")
+
+    @in_lab()
     def test_bandwidth(self, lab):
         node, alice = lab.node, lab.publisher
         sip.Server(lab["server"])

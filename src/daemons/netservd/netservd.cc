@@ -9,6 +9,7 @@
 #include "daemons/netservd/container_memory.h"
 #include "daemons/netservd/settings.h"
 #include "sys/clock.h"
+#include "sys/file_lock.h"
 
 namespace netserv::daemon {
 namespace {
@@ -43,11 +44,9 @@ Netservd::Netservd(sys::EventLoop& loop, config::Config config, std::string conf
       started_(sys::now()) {}
 
 Status Netservd::start() {
-  NETSERV_TRY(make_folder(config_.node.state_folder, 0711));
+  NETSERV_TRY(lock_folders());
   NETSERV_TRY(make_folder(config_.node.state_folder + "/containers", 0711));
-  NETSERV_TRY(make_folder(config_.node.run_folder, 0755));
   NETSERV_TRY(make_folder(config_.node.run_folder + "/containers", 0711));
-  NETSERV_TRY(make_folder(config_.node.cache_folder, 0755));
   const std::string work = config_.node.cache_folder + "/work";
   std::error_code ignored;
   std::filesystem::remove_all(work, ignored);
@@ -94,6 +93,18 @@ Status Netservd::start() {
     containers_->ask_status();
     if (metrics_) metrics_->publish(measures_.families(facts(), notifier_->sent(), notifier_->dropped()));
   });
+  return {};
+}
+
+// Before anything in them is touched; they are three different folders.
+Status Netservd::lock_folders() {
+  const auto& n = config_.node;
+  for (auto [folder, mode] : {std::pair{&n.state_folder, 0711}, {&n.run_folder, 0755}, {&n.cache_folder, 0755}}) {
+    NETSERV_TRY(make_folder(*folder, static_cast<mode_t>(mode)));
+    NETSERV_ASSIGN(auto lock, sys::try_lock_file(*folder + "/netservd.lock"));
+    if (!lock) return fail(Origin::kOperator, *folder, "another netservd uses this folder");
+    locks_.push_back(std::move(*lock));
+  }
   return {};
 }
 

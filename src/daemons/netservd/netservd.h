@@ -44,6 +44,7 @@ class Netservd : public node::Outputs, public node::Observer {
   void act(const node::ResetForwarder& a);
   void act(const node::Answer& a);
 
+  Status lock_folders();
   Status listen();
   void emit(node::Event event);
   void arm();
@@ -56,6 +57,7 @@ class Netservd : public node::Outputs, public node::Observer {
   std::string config_path_, programs_;
   TimePoint started_;
   std::uint64_t next_request_ = 1;
+  std::vector<sys::UniqueFd> locks_;  // of its folders: each has one netservd
   std::unique_ptr<store::SqliteStore> store_;
   std::optional<compile::ModuleCache> cache_;
   std::unique_ptr<lxc::ContainerHost> host_;
