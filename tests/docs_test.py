@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""What the documentation lists is what the code has: metrics and their counters, kinds of events."""
+"""What the documentation lists is what the code has: metrics and their counters, kinds of events, options."""
 
+import os
 import re
-import sys
+import subprocess
 import unittest
 from pathlib import Path
 
@@ -82,6 +83,59 @@ class Events(unittest.TestCase):
         listed = page[page.index("`kind` is one of"):]
         listed = set(re.findall(r"`([a-z-]+)`", listed[:listed.index("Clients show")])) - {"kind"}
         self.assertEqual(kinds ^ listed, set())
+
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+
+
+def man_page_options(page):
+    plain = re.sub(r"\\f[A-Z]", "", text(f"docs/man/{page}")).replace("\\-", "-")
+    return set(OPTION.findall(plain))
+
+
+def help_options(program, *command):
+    """The options of a program's --help and of its commands'; the lab's are not the program's own."""
+    said = subprocess.run([program, *command, "--help"], capture_output=True, text=True, check=True).stdout
+    found = {m.group(1) for m in re.finditer(r"^\s+(?:-\w,)?(--[a-z][a-z0-9-]*)", said, re.M)} - {"--help"}
+    commands = said.split("Subcommands:")[1] if "Subcommands:" in said else ""
+    for name in re.findall(r"^  ([a-z][a-z-]*)  +\S", commands, re.M):
+        if name != "lab":
+            found |= help_options(program, *command, name)
+    return found
+
+
+class ManPages(unittest.TestCase):
+    def program(self, name):
+        path = Path(os.environ.get("NETSERV_BUILD_DIR", ROOT / "build")) / "bin" / name
+        self.assertTrue(path.exists(), f"{path} is not built")
+        return path
+
+    def test_daemons_pages_list_every_option_and_no_other(self):
+        for page, name in (("netservd.8", "netservd"), ("netserv-forwarder.8", "netserv-forwarder"), ("gistd.8", "gistd"),
+                           ("nslpd.8", "nslpd"), ("gist-ping.1", "gist-ping")):
+            with self.subTest(page):
+                listed, known = man_page_options(page), help_options(self.program(name))
+                self.assertEqual(known - listed, set(), "not in the page")
+                self.assertEqual(listed - known, set(), "in the page only")
+
+    def test_the_commands_page_names_options_that_there_are(self):
+        # Of setup and the like it names those that need explaining; --help has all.
+        self.assertEqual(man_page_options("netserv.1") - help_options(self.program("netserv")), {"--help"})
+
+    def test_every_command_has_an_example_and_json(self):
+        netserv = self.program("netserv")
+
+        def walk(*command):
+            said = subprocess.run([netserv, *command, "--help"], capture_output=True, text=True, check=True).stdout
+            if "Subcommands:" in said:
+                for name in re.findall(r"^  ([a-z][a-z-]*)  +\S", said.split("Subcommands:")[1], re.M):
+                    if name != "lab":
+                        walk(*command, name)
+                return
+            with self.subTest(" ".join(command)):
+                self.assertIn("Example:", said)
+                self.assertIn("--json", said)
+        walk()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ namespace {
 // Never overwrites: a lost private key can't be made again.
 Status write_new_file(const std::string& path, std::string_view text, mode_t mode) {
   sys::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!fd && errno == EEXIST)
+    return fail(Origin::kOperator, path, "is there already, and a key is never overwritten: choose another name");
   if (!fd) return fail_errno(path, "cannot make", errno);
   if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
     return fail_errno(path, "cannot write", errno);
