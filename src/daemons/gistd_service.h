@@ -89,6 +89,7 @@ class GistdService final : private transport::AssociationEvents {
   void on_connected(gist::AssociationId id, const gist::PeerCredentials& credentials) override;
   void on_data(gist::AssociationId id, ByteSpan bytes) override;
   void on_failed(gist::AssociationId id) override;
+  void on_congested(gist::AssociationId id, bool congested) override { core_.association_congested(id, congested); }
 
   sys::EventLoop& loop_;
   GistdSettings settings_;

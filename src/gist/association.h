@@ -26,6 +26,7 @@ struct Association {
   PeerCredentials credentials;
   Milliseconds peer_hold_time{30000};
   bool confirm_sent = false;
+  bool congested = false;         // the connection takes no applications' messages for now
   std::vector<Bytes> queue;       // while connecting
   std::set<std::uint64_t> users;  // routing states, by id
   StreamSplitter splitter;

@@ -105,6 +105,26 @@ TEST_F(Associations, DataLaterAsksForOne) {
   EXPECT_EQ(m->received.back().attributes.reliable, true);
 }
 
+TEST_F(Associations, FlowControlReachesTheSender) {
+  // RFC5971: 4.1.1-1
+  build();
+  a->send(reliable(1));
+  world.run_for(seconds(1));
+  const AssociationId id = querying()->association;
+  a->core().association_congested(id, true);
+  const std::size_t before = m->received.size();
+  a->send(reliable(2));
+  world.run_for(seconds(40));  // past a refresh: GIST's own messages still go
+  EXPECT_EQ(a->status_of(2)->error, SendError::kOverload);
+  EXPECT_EQ(m->received.size(), before);
+  EXPECT_EQ(querying()->association, id);
+  a->core().association_congested(id, false);
+  a->send(reliable(3));
+  world.run_for(seconds(1));
+  EXPECT_EQ(a->status_of(3)->error, SendError::kNone);
+  EXPECT_EQ(m->received.size(), before + 1);
+}
+
 TEST_F(Associations, NoneIsPossible) {
   Config config;
   config.use_tcp = false;

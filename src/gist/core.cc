@@ -98,13 +98,16 @@ Outputs Core::route_changed(const Prefix& destinations, TimePoint now) {
   for (const auto& [id, q] : queriers_by_id_) {
     const bool down = direction_of(q->key.mri) == Direction::kDownstream;
     const IpAddress& towards = down ? destination_of(q->key.mri) : source_of(q->key.mri);
-    if (q->status == RouteStatus::kGood && destinations.contains(towards)) ids.push_back(id);
+    if (destinations.contains(towards)) ids.push_back(id);
   }
   std::sort(ids.begin(), ids.end());
   for (std::uint64_t id : ids) {
     Querying& q = *queriers_by_id_.at(id);
     // 7.1.3, option 1: the forwarding table may say that nothing changed for this flow.
     if (egress_for(q.key.mri) == q.egress) continue;
+    // A Query that is under way took the old route: its Response is followed by another handshake.
+    if (q.state != QueryingState::kEstablished) q.handshake_due = true;
+    if (q.status != RouteStatus::kGood) continue;
     set_status(q, RouteStatus::kTentative, true);
     querying_event(q, QueryingEvent::kStatusTentative, now);
   }
@@ -194,15 +197,13 @@ Duration Core::random_part(Duration of) {
 }
 
 // 5.8.1.3: of two entries for one key, the one that a downstream Query installed counts.
-RoutingState* Core::state_for_sending(const RoutingKey& key) {
+Core::Holder Core::state_for_sending(const RoutingKey& key) {
   const auto q = queriers_.find(key);
   const auto r = responders_.find(key);
-  RoutingState* querier = q == queriers_.end() ? nullptr : q->second.get();
-  RoutingState* responder = r == responders_.end() ? nullptr : r->second.get();
+  Holder found{q == queriers_.end() ? nullptr : q->second.get(), r == responders_.end() ? nullptr : r->second.get()};
+  if (!found.querying || !found.responding) return found;
   const bool downstream = direction_of(key.mri) == Direction::kDownstream;
-  if (!querier) return responder;
-  if (!responder) return querier;
-  return downstream ? querier : responder;
+  return downstream ? Holder{found.querying, nullptr} : Holder{nullptr, found.responding};
 }
 
 const Querying* Core::find_querying(const RoutingKey& key) const {

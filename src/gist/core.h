@@ -50,6 +50,9 @@ class Core {
   [[nodiscard]] Outputs association_data(AssociationId id, ByteSpan bytes, TimePoint now);
   // It could not be connected, was reset, or closed by the peer.
   [[nodiscard]] Outputs association_failed(AssociationId id, TimePoint now);
+  // What waits to be sent on it has grown too long, or is short again: in between, applications' messages for it are
+  // refused as overload, so that flow control reaches them (4.1.1).
+  void association_congested(AssociationId id, bool congested);
 
   [[nodiscard]] Outputs send(SendMessage message, TimePoint now);
   [[nodiscard]] Outputs answer_query(QueryTicket ticket, const QueryAnswer& answer, TimePoint now);
@@ -192,7 +195,12 @@ class Core {
   void cancel_timer(std::uint64_t owner, Timer kind) { timers_.cancel({owner, std::uint8_t(kind)}); }
   bool timer_running(std::uint64_t owner, Timer kind) const { return timers_.running({owner, std::uint8_t(kind)}); }
   bool states_full() const { return queriers_.size() + responders_.size() >= config_.max_routing_states; }
-  RoutingState* state_for_sending(const RoutingKey& key);
+  // At most one of them is not null.
+  struct Holder {
+    Querying* querying = nullptr;
+    Responding* responding = nullptr;
+  };
+  Holder state_for_sending(const RoutingKey& key);
 
   const Config config_;
   Crypto& crypto_;
@@ -216,6 +224,7 @@ class Core {
   TokenBucket send_bucket_;
   TokenBucket intercept_bucket_;
   std::uint64_t last_id_ = 0;
+  std::uint64_t destroyed_ = 0;  // routing states so far
   Outputs out_;
 };
 

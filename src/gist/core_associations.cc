@@ -120,6 +120,10 @@ Outputs Core::association_failed(AssociationId id, TimePoint now) {
   return take();
 }
 
+void Core::association_congested(AssociationId id, bool congested) {
+  if (Association* a = association(id)) a->congested = congested;
+}
+
 // 4.4.5: at a random moment, well before the peer would give up.
 void Core::start_send_hello(Association& a, TimePoint now) {
   const auto period = std::chrono::duration_cast<Duration>(a.peer_hold_time);

@@ -32,7 +32,7 @@ void Core::start_querying(SendMessage m, TimePoint now) {
 // Performs what the machine says. `q` may be gone afterwards.
 void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const Message* message,
                           const Arrival* arrival, const SendMessage* request) {
-  const std::uint64_t id = q.id;
+  const std::uint64_t id = q.id, destroyed = destroyed_;
   const auto& step = kQueryingMachine.step(q.state, event);
   if (!step.handled) return;
   // A lower status is announced before the repair begins (7.1.3), except to the application that caused it.
@@ -121,7 +121,7 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
       case QueryingAction::kDestroy: return destroy(q, now);
       case QueryingAction::kCount: break;
     }
-    if (!queriers_by_id_.contains(id)) return;
+    if (destroyed_ != destroyed && !queriers_by_id_.contains(id)) return;
   }
   // A message had to wait for an association, or an invalidation for a message.
   if (q.handshake_due && q.state == QueryingState::kEstablished &&
@@ -366,6 +366,7 @@ void Core::send_confirm(Querying& q, const Message& response, TimePoint now) {
 }
 
 void Core::destroy(Querying& q, TimePoint now) {
+  ++destroyed_;
   const std::uint64_t id = q.id;
   for (Timer t : {Timer::kNoResponse, Timer::kRefresh, Timer::kInactive}) cancel_timer(id, t);
   use_association(q, {}, now);

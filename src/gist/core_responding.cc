@@ -105,7 +105,7 @@ void Core::accept_query(ReceivedQuery query, const std::optional<Bytes>& data, T
 // Performs what the machine says. `r` may be gone afterwards.
 void Core::responding_event(Responding& r, RespondingEvent event, TimePoint now, const Message* message,
                             const Arrival* arrival, const SendMessage* request, const CookieContents* cookie) {
-  const std::uint64_t id = r.id;
+  const std::uint64_t id = r.id, destroyed = destroyed_;
   const auto& step = kRespondingMachine.step(r.state, event);
   if (!step.handled) return;
   r.state = step.next;
@@ -159,7 +159,7 @@ void Core::responding_event(Responding& r, RespondingEvent event, TimePoint now,
       case RespondingAction::kDestroy: return destroy(r, now);
       case RespondingAction::kCount: break;
     }
-    if (!responders_by_id_.contains(id)) return;
+    if (destroyed_ != destroyed && !responders_by_id_.contains(id)) return;
   }
 }
 
@@ -339,6 +339,7 @@ Responding* Core::create_responding(RoutingKey key, TimePoint now) {
 }
 
 void Core::destroy(Responding& r, TimePoint now) {
+  ++destroyed_;
   const std::uint64_t id = r.id;
   for (Timer t : {Timer::kNoConfirm, Timer::kExpire}) cancel_timer(id, t);
   for (const SendMessage& m : r.stored) report(m, SendError::kNoNextNode);

@@ -38,18 +38,16 @@ void Core::send_message(SendMessage m, TimePoint now) {
   if (m.sii.value() != 0) return send_explicitly(m, now);
 
   const RoutingKey key{m.mri, m.session, m.nslp};
-  RoutingState* state = m.attributes.stateless ? nullptr : state_for_sending(key);
-  if (state) {
-    const std::uint64_t id = state->id;
-    if (const auto q = queriers_by_id_.find(id); q != queriers_by_id_.end()) {
-      // A route known to be wrong takes no data (7.1.3), so the delayed repair comes first.
-      if (q->second->handshake_due && q->second->status == RouteStatus::kBad)
-        querying_event(*q->second, QueryingEvent::kStatusBad, now);
+  const auto [querying, responding] = m.attributes.stateless ? Holder{} : state_for_sending(key);
+  if (responding) return responding_event(*responding, RespondingEvent::kNslpData, now, nullptr, nullptr, &m);
+  if (querying) {
+    // A route known to be wrong takes no data (7.1.3), so the delayed repair comes first.
+    if (querying->handshake_due && querying->status == RouteStatus::kBad) {
+      const std::uint64_t id = querying->id;
+      querying_event(*querying, QueryingEvent::kStatusBad, now);
       if (!queriers_by_id_.contains(id)) return report(m, SendError::kUnreachable);
     }
-    if (const auto q = queriers_by_id_.find(id); q != queriers_by_id_.end())
-      return querying_event(*q->second, QueryingEvent::kNslpData, now, nullptr, nullptr, &m);
-    return responding_event(*responders_by_id_.at(id), RespondingEvent::kNslpData, now, nullptr, nullptr, &m);
+    return querying_event(*querying, QueryingEvent::kNslpData, now, nullptr, nullptr, &m);
   }
   NodeEvent node_event = m.attributes.stateless ? NodeEvent::kSendStateless : NodeEvent::kSendStateful;
   if (!query_mode_possible(m.mri)) node_event = NodeEvent::kSendImpossible;
@@ -93,6 +91,7 @@ void Core::send_explicitly(const SendMessage& m, TimePoint now) {
     TransferAttributes used;
     used.reliable = true;
     used.secure = associations_.at(over)->tls;
+    if (associations_.at(over)->congested) return report(m, SendError::kOverload);
     Result<Bytes> bytes = encode_message(data, Transport::kStream);
     if (!bytes) return report(m, SendError::kBadPayload);
     return report(m, send_on(over, std::move(*bytes), now) ? SendError::kNone : SendError::kOverload, nullptr, used);
@@ -119,6 +118,7 @@ Core::Sent Core::transmit(RoutingState& state, const SendMessage& m, TimePoint n
   Message data = data_message(m, state.wire_mri.value_or(state.key.mri), hops);
   if (Association* a = association(state.association); a && fits(*a, m.attributes)) {
     if (a->state == AssociationState::kAwaitingConnection) return Sent::kConnecting;
+    if (a->congested) return report(m, SendError::kOverload), Sent::kDone;
     TransferAttributes used;
     used.reliable = true;
     used.secure = a->tls;

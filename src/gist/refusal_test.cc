@@ -97,6 +97,32 @@ TEST_F(Refusals, LegacyNat) {
   EXPECT_EQ(m->core().responding_states(), 0u);
 }
 
+TEST(RefusalsV6, LegacyNat) {
+  // RFC5971: 5.3.2.2-1
+  World world;
+  Node& a = world.add("a", base_config(), true);
+  Node& m = world.add("m", base_config(), true);
+  Node& b = world.add_plain("b", true);
+  world.link(a, m);
+  world.link(m, b);
+  world.tap = [](Flight& f) {
+    DecodeResult d = decode_datagram(f.datagram.payload);
+    if (!d || d->type() != MessageType::kQuery) return true;
+    d->nli->interface_address = *IpAddress::parse("2001:db8:ffff::1");  // the NAT's inside
+    f.datagram.payload = encode_datagram(*d).value();
+    return true;
+  };
+  SendMessage s;
+  s.data = words(2);
+  s.nslp = kNslp;
+  s.session = world.session();
+  s.mri = World::flow(a, b);
+  a.send(s);
+  world.run_for(milliseconds(100));
+  EXPECT_EQ(m.count(Event::Type::kErrorSent, 9), 1u);
+  EXPECT_EQ(m.core().responding_states(), 0u);
+}
+
 TEST_F(Refusals, LegacyNatBeforeTheResponder) {
   // RFC5971: 5.3.1-6, 7.2.1-5
   bend(MessageType::kResponse, [](Message& r, Datagram&) { r.nli->interface_address = IpAddress::v4(0xc0a80001); });

@@ -242,6 +242,23 @@ TEST_F(State, LocalRouteChangeStartsAProbeAtOnce) {
   EXPECT_EQ(querying()->status, RouteStatus::kGood);
 }
 
+TEST_F(State, LocalRouteChangeDuringAHandshakeStartsAnother) {
+  // RFC5971: 7.1.3-3
+  build();
+  Node& other = world.add("other", base_config());
+  world.link(*a, other);
+  world.link(other, *b);
+  a->send(message());
+  world.run_until([&] { return m->core().responding_states() == 1; });
+  ASSERT_EQ(querying()->state, QueryingState::kAwaitingResponse);
+  // The Response is on its way already.
+  world.set_link(*m, *b, false);
+  a->perform(a->core().route_changed(Prefix(b->address, 24), world.now()));
+  world.run_for(seconds(1));
+  EXPECT_EQ(sent(MessageType::kQuery, a).size(), 2u);
+  EXPECT_EQ(other.core().responding_states(), 1u);
+}
+
 TEST_F(State, ApplicationInvalidates) {
   // RFC5971: 7.1.3-2, 7.1.3-3, 7.1.3-4
   build();

@@ -73,6 +73,7 @@ void Associations::accept(int listener, bool secure) {
       pending_.erase(slot);
     };
     events.data = [this, id](ByteSpan bytes) { events_.on_data(*id, bytes); };
+    events.congested = [this, id](bool congested) { events_.on_congested(*id, congested); };
     events.ended = [this, slot, id, accepted](std::string_view why) {
       log_info({.name = accepted.peer_address.to_string()}, "association ended: {}", why);
       if (id->value() == 0) {
@@ -105,6 +106,7 @@ void Associations::connect(const gist::ConnectAssociation& request) {
   Connection::Events events;
   events.ready = [this, id](const gist::PeerCredentials& credentials) { events_.on_connected(id, credentials); };
   events.data = [this, id](ByteSpan bytes) { events_.on_data(id, bytes); };
+  events.congested = [this, id](bool congested) { events_.on_congested(id, congested); };
   events.ended = [this, id, address = request.address](std::string_view why) {
     log_info({.name = address.to_string()}, "association ended: {}", why);
     const auto it = connections_.find(id);

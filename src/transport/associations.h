@@ -20,6 +20,8 @@ class AssociationEvents {
   virtual void on_connected(gist::AssociationId id, const gist::PeerCredentials& credentials) = 0;
   virtual void on_data(gist::AssociationId id, ByteSpan bytes) = 0;
   virtual void on_failed(gist::AssociationId id) = 0;
+  // Called from within send(), too.
+  virtual void on_congested(gist::AssociationId id, bool congested) = 0;
 };
 
 // Listens on all addresses, both IP versions. Needs CAP_NET_BIND_SERVICE for low ports.

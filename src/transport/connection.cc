@@ -142,6 +142,7 @@ void Connection::write() {
     if (!n) return end("can't send");
     if (*n == 0) return;
     out_at_ += *n;
+    if (congested_ && out_.size() - out_at_ < kLowWater) events_.congested(congested_ = false);
   }
   out_.clear();
   out_at_ = 0;
@@ -157,6 +158,7 @@ bool Connection::send(ByteSpan bytes) {
   }
   const bool idle = out_at_ == out_.size();
   out_.insert(out_.end(), bytes.begin(), bytes.end());
+  if (!congested_ && out_.size() - out_at_ > kHighWater) events_.congested(congested_ = true);
   // Sent from the loop, never from here: the caller is in the middle of something, and failures come as events.
   if (idle) watch();
   return true;

@@ -24,6 +24,7 @@ class Connection {
     std::function<void(const gist::PeerCredentials&)> ready;  // connected, TLS handshake done
     std::function<void(ByteSpan)> data;
     std::function<void(std::string_view why)> ended;  // once, by the peer or a failure
+    std::function<void(bool)> congested;              // what waits to be sent is over kHighWater; under kLowWater again
   };
   // `tls` null: plain TCP. Takes a non-blocking socket, connected or connecting.
   Connection(sys::EventLoop& loop, sys::UniqueFd fd, Role role, SSL_CTX* tls, Events events);
@@ -37,7 +38,7 @@ class Connection {
 
  private:
   enum class State : std::uint8_t { kConnecting, kHandshake, kOpen, kClosing, kEnded };
-  static constexpr std::size_t kMaxQueued = 4 << 20;
+  static constexpr std::size_t kMaxQueued = 4 << 20, kHighWater = 1 << 20, kLowWater = 1 << 18;
 
   void on_ready(std::uint32_t events);
   void handshake();
@@ -54,6 +55,7 @@ class Connection {
   Events events_;
   std::function<void()> drained_;
   State state_ = State::kConnecting;
+  bool congested_ = false;
   bool want_write_ = false;  // TLS needs to write before it goes on
   std::uint32_t watched_ = 0;
   sys::EventHandle source_, deadline_;

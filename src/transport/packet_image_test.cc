@@ -66,10 +66,41 @@ TEST_P(PacketImage, CutPacketsAndFragmentsAreNotOurs) {
   EXPECT_FALSE(read_packet(fragment, 1));
 }
 
+TEST_P(PacketImage, OnlyPlainUdpIsOurs) {
+  // RFC5971: 5.3.2.3-1, 5.3.2.3-2
+  const Bytes packet = query_packet(sample(GetParam()), 0);
+  const std::size_t protocol_at = GetParam() ? 40 : 9;  // IPv6: of the hop-by-hop options
+  for (int other : {4, 6, 41, 47, 50, 51}) {  // IP in IP, TCP, IPv6, GRE, ESP, AH
+    Bytes changed = packet;
+    changed[protocol_at] = std::byte(other);
+    EXPECT_FALSE(read_packet(changed, 1)) << other;
+  }
+}
+
+TEST_P(PacketImage, UdpChecksumsAreThere) {
+  // RFC5971: 5.3.1-2
+  const Bytes packet = query_packet(sample(GetParam()), 0);
+  const std::size_t checksum_at = (GetParam() ? 48 : 24) + 6;
+  EXPECT_NE(to_hex(ByteSpan(packet).subspan(checksum_at, 2)), "0000");
+  Bytes again = packet;
+  again[checksum_at] = again[checksum_at + 1] = std::byte{0};
+  fix_checksums(again);
+  EXPECT_EQ(again, packet);
+}
+
 TEST(PacketImageV4, QueriesCarryRouterAlertAndDontFragment) {
+  // RFC5971: 5.3.2.1-2, 5.3.2.1-4, 5.3.2.1-5
   const Bytes packet = query_packet(sample(false), 0x0102);
   EXPECT_EQ(to_hex(ByteSpan(packet).subspan(20, 4)), "94040102");
   EXPECT_EQ(packet[6], std::byte{0x40});
+  EXPECT_EQ(packet[9], std::byte{17});
+}
+
+TEST(PacketImageV6, QueriesCarryRouterAlertAndNoOtherHeader) {
+  // RFC5971: 5.3.2.2-2, 5.3.2.2-3, 5.3.2.2-4
+  const Bytes packet = query_packet(sample(true), 0x0102);
+  EXPECT_EQ(packet[6], std::byte{0});  // hop-by-hop options
+  EXPECT_EQ(to_hex(ByteSpan(packet).subspan(40, 8)), "1100050201020100");
 }
 
 INSTANTIATE_TEST_SUITE_P(BothVersions, PacketImage, ::testing::Bool());

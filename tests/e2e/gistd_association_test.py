@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """gistd's messaging associations over TCP and TLS: who may have one, and what goes over it."""
 
+import os
+import signal
 import unittest
 
-from gistd_support import (BAD_PAYLOAD, IN_QUERY, NO_ASSOCIATION, RELIABLE, SECURE, SENT, case, in_diamond, is_upstream, main, mri,
-                           new_session, wait)
+from gistd_support import (BAD_PAYLOAD, IN_QUERY, NO_ASSOCIATION, OVERLOAD, RELIABLE, SECURE, SENT, case, gistd_processes,
+                           in_diamond, is_upstream, main, mri, new_session, wait)
 
 FAR = "10.4.0.1"
 FLOWS = {4: ("10.1.0.2", "10.6.0.2"), 6: ("fd00:1::2", "fd00:6::2")}
@@ -66,6 +68,7 @@ def exchange(test, gistds, attributes, version=4):
 class OverTcp(unittest.TestCase):
     @in_diamond
     def test_both_ways_in_order_over_one_connection(self, lab):
+        # RFC5971: 5.7.1-3, 5.7.2-1
         lab.gistds.start("left", "far")
         for version in (4, 6):
             with case(version):
@@ -115,9 +118,65 @@ class OverTcp(unittest.TestCase):
         self.assertEqual(far.data(session), [b"can "])
 
 
+class FlowControl(unittest.TestCase):
+    def setUp(self):
+        self.sent = []
+
+    def stalled(self, lab):
+        """far's gistd reads no more, and left's application has sent until it was told of that."""
+        for name in ("left", "far"):
+            for buffers in ("tcp_rmem", "tcp_wmem"):
+                lab[name].set_sysctl(f"net.ipv4.{buffers}", "4096 32768 65536")
+        lab.gistds.start("left", "far")
+        left, far = lab.gistds.application("left"), lab.gistds.application("far")
+        session = new_session()
+        left.send(session, mri(*FLOWS[4]), b"\xff\xff\xff\xff", RELIABLE)
+        wait(lambda: far.data(session), "the association is there", left, far)
+        for pid in gistd_processes(lab.gistds["far"]):
+            os.kill(pid, signal.SIGSTOP)
+        data = {}
+
+        def refused():
+            for _ in range(8):
+                number = len(data).to_bytes(4, "big")
+                data[left.send(session, mri(*FLOWS[4]), number * 2048, RELIABLE)] = number
+            return any(t.error == OVERLOAD for t in left.told)
+
+        wait(refused, "the sender is told", left)
+        wait(lambda: left.told[-1].handle == left.last_handle, "of all", left)
+        self.sent = [data[t.handle] for t in left.told if t.error == SENT and t.handle in data]
+        return left, far, session
+
+    def goes_on(self, lab, far, session):
+        """far's gistd reads again: all arrives that was said to be sent."""
+        for pid in gistd_processes(lab.gistds["far"]):
+            os.kill(pid, signal.SIGCONT)
+        wait(lambda: len(far.data(session)) > len(self.sent), "all arrive", far)
+        self.assertEqual([d[:4] for d in far.data(session)[1:]], self.sent)
+
+    @in_diamond
+    def test_a_peer_that_does_not_read_is_the_senders_matter(self, lab):
+        # RFC5971: 4.1.1-1
+        left, far, session = self.stalled(lab)
+        self.goes_on(lab, far, session)
+        after = left.send(session, mri(*FLOWS[4]), b"more", RELIABLE)
+        wait(lambda: far.data(session)[-1] == b"more", "it goes on", left, far)
+        self.assertEqual(left.status_of(after).error, SENT)
+        self.assertEqual(len(connections(lab["left"], 270)), 1)
+
+    @in_diamond
+    def test_what_waits_is_sent_before_the_end(self, lab):
+        # RFC5971: 4.4.5-4
+        left, far, session = self.stalled(lab)
+        lab.gistds["left"].signal(signal.SIGTERM)
+        self.goes_on(lab, far, session)
+        self.assertEqual(lab.gistds["left"].wait(), 0)
+
+
 class OverTls(unittest.TestCase):
     @in_diamond
     def test_tls_1_2_and_1_3_both_authenticated(self, lab):
+        # RFC5971: 5.7.3-1, 5.7.3-2, 8.1-1
         authority = Authority(lab["left"], "authority")
         options = {name: authority.options(f"{name}.example.net") for name in ("left", "far")}
         lab.gistds.start("far", options=[*options["far"], "--peer", "allow left.example.net"])
@@ -148,6 +207,7 @@ class OverTls(unittest.TestCase):
 
     @in_diamond
     def test_a_peer_of_another_authority(self, lab):
+        # RFC5971: 5.7.3.1-4
         ours, theirs = (Authority(lab["left"], name) for name in ("ours", "theirs"))
         error = self.refused(lab, ours.options("left.example.net"), theirs.options("far.example.net", trusted=ours),
                              "certificate verify failed", "left")
@@ -171,6 +231,17 @@ class OverTls(unittest.TestCase):
             with case(line):
                 self.refused(lab, left, [*far, "--peer", "deny left.example.net", "--peer", "allow *"], line, "far")
                 lab.gistds["left"].stop(), lab.gistds["far"].stop()
+
+    @in_diamond
+    def test_strangers_without_a_certificate_or_with_an_old_tls(self, lab):
+        # RFC5971: 5.7.3-2, 5.7.3-4
+        authority = Authority(lab["left"], "authority")
+        lab.gistds.start("far", options=authority.options("far.example.net"))
+        for options, line in ((["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], "association ended: unsupported protocol"),
+                              (["-tls1_2"], "association ended: peer did not return a certificate")):
+            with case(options):
+                lab["left"].run("openssl", "s_client", "-connect", f"{FAR}:271", *options, check=False)
+                lab.gistds["far"].wait_for_line(line)
 
     @in_diamond
     def test_tls_only(self, lab):

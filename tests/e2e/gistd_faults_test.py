@@ -156,7 +156,7 @@ class Moved(unittest.TestCase):
                 apps = {name: lab.gistds.application(name) for name in ("near", "mid", "detour")}
                 flow, session = mri(*FLOWS[version]), new_session()
                 apps["near"].send(session, flow, b"before..")
-                wait(lambda: apps["mid"].data(session), "it goes over mid", *apps.values())
+                wait(lambda: apps["mid"].data(session) and apps["near"].notified, "it goes over mid", *apps.values())
                 self.route(lab, "near", "default", "via", via)
                 wait(lambda: [n.status for n in apps["near"].notified if n.type == ROUTING_STATUS] == [GOOD, TENTATIVE, GOOD],
                      lambda: f"near finds the new way: {apps['near'].notified}", *apps.values())

@@ -3,7 +3,7 @@
 
 import unittest
 
-from gistd_support import PATH, Capture, case, gist_message, in_diamond, main
+from gistd_support import NLI, PATH, Capture, case, gist_message, in_diamond, main, objects
 from netserv_lab.waiting import until
 
 V4, V6 = "10.6.0.2", "fd00:6::2"
@@ -35,6 +35,7 @@ class Interception(unittest.TestCase):
 
     @in_diamond
     def test_what_a_node_does_not_host_goes_on_as_it_came(self, lab):
+        # RFC5971: 5.3.2.4-1
         lab.gistds.start("left", "near", "far")
         for how in ([], by_router_alert(2)):
             lab.gistds.start("mid", options=["--no-ping", *how])
@@ -60,6 +61,19 @@ class Interception(unittest.TestCase):
               [b"stranger%d" % i for i in range(3)], lambda: f"all arrive, once: {arrived.packets}")
 
     @in_diamond
+    def test_peer_identities_are_each_nodes_own(self, lab):
+        # RFC5971: 4.4.3-1
+        lab.gistds.start("left", "near")
+        seen = Capture(lab["left"], "eth0")
+        for _ in range(2):
+            lab.gistds.nodes(V4)
+        queriers, responders = ([peer_identity(p) for p in seen.gist(kind)] for kind in (0, 1))
+        self.assertEqual((len(queriers), len(set(queriers))), (2, 1))
+        self.assertEqual((len(responders), len(set(responders))), (2, 1))
+        self.assertNotEqual(queriers[0], responders[0])
+        self.assertGreaterEqual(len(queriers[0]), 8)
+
+    @in_diamond
     def test_no_gistd_on_the_path(self, lab):
         lab.gistds.start("left")
         answer = lab.gistds.ping(V4)
@@ -74,6 +88,11 @@ if alert:
     s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, bytes([0x94, 4, 0, 0]))
 s.sendto(text.encode(), (target, port))
 """
+
+
+def peer_identity(packet):
+    nli = objects(gist_message(packet))[NLI]
+    return nli[8:8 + nli[0]]
 
 
 def as_if_passed_on(packet):

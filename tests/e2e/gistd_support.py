@@ -18,9 +18,10 @@ from netserv_lab.waiting import expect, until
 DIAMOND = str(Path(__file__).resolve().parent / "gistd_diamond.toml")
 PATH = ("near", "mid", "far")
 NSLP = 32704  # private use
+NLI = 2  # the object
 
 RELIABLE, SECURE, IN_QUERY = 0x01, 0x02, 0x08
-SENT, BAD_PAYLOAD, NO_NEXT_NODE, NO_ASSOCIATION = 0, 3, 6, 8
+SENT, BAD_PAYLOAD, NO_NEXT_NODE, NO_ASSOCIATION, OVERLOAD = 0, 3, 6, 8, 10
 LAST_NODE, ROUTING_STATUS = 0, 1
 BAD, TENTATIVE, GOOD = 0, 1, 2
 
@@ -77,6 +78,11 @@ class Gistds:
 
     def application(self, name, nslp=NSLP, **more):
         return Application(self.lab[name].folder / "gistd.sock", nslp, **more)
+
+
+def gistd_processes(gistd):
+    """Pids of a gistd: the keeper, and its child that speaks (and the queue's watchdog)."""
+    return [gistd.pid, *map(int, Path(f"/proc/{gistd.pid}/task/{gistd.pid}/children").read_text().split())]
 
 
 def mri(source, destination, upstream=False):
@@ -241,6 +247,16 @@ def gist_message(packet):
     if protocol != 17 or packet[start + 2:start + 4] != b"\x01\x0e" or packet[start + 8:start + 12] != b"\x4e\x04\xbd\xa5":
         return None
     return packet[start + 8:]
+
+
+def objects(message):
+    """Values of a message's objects, by type."""
+    found, at = {}, 12
+    while at < len(message):
+        kind, words = struct.unpack("!HH", message[at:at + 4])
+        found[kind & 0xfff] = message[at + 4:at + 4 + 4 * (words & 0xfff)]
+        at += 4 + 4 * (words & 0xfff)
+    return found
 
 
 def main():
