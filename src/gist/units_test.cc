@@ -86,6 +86,24 @@ TEST(TimersTest, InOrderAndOnceEach) {
   EXPECT_FALSE(t.next());
 }
 
+TEST(TimersTest, MovedToLaterItComesThen) {
+  Timers t;
+  const TimePoint start{};
+  t.set({1, 0}, start + seconds(1));
+  t.set({2, 0}, start + seconds(2));
+  t.set({1, 0}, start + seconds(5));
+  t.set({1, 0}, start + seconds(4));
+  EXPECT_FALSE(t.pop(start + milliseconds(1500)));
+  EXPECT_EQ(t.next(), start + seconds(2));
+  EXPECT_EQ(t.pop(start + seconds(3)), (TimerId{2, 0}));
+  EXPECT_FALSE(t.pop(start + seconds(3)));
+  EXPECT_EQ(t.next(), start + seconds(4));
+  t.set({1, 0}, start + seconds(6));
+  t.cancel({1, 0});
+  EXPECT_FALSE(t.next());
+  EXPECT_FALSE(t.running({1, 0}));
+}
+
 TEST(TokenBucketTest, BurstThenRate) {
   // RFC5971: 5.3.3-9
   TokenBucket bucket(10, 3);
