@@ -74,6 +74,24 @@ class Metrics(unittest.TestCase):
         self.same(exported, "docs/metrics.md", "Counters of `netserv_forwarder_container_total`")
 
 
+class Lives(unittest.TestCase):
+    """docs/life-of-*.md name the functions that are visited, as `name()` or `Class::name()`."""
+
+    def test_every_function_visited_is_there(self):
+        code = "\n".join(p.read_text() for p in (ROOT / "src").rglob("*") if p.suffix in (".h", ".cc", ".c"))
+        for page in sorted((ROOT / "docs").glob("life-of-*.md")):
+            named = set(re.findall(r"`([A-Za-z_][\w:]*)\(\)`", page.read_text()))
+            self.assertGreater(len(named), 10, page.name)
+            missing = {name for name in named if not self.has(code, *name.split("::"))}
+            self.assertEqual(missing, set(), page.name)
+
+    @staticmethod
+    def has(code, *name):
+        *scopes, function = name
+        scopes_there = all(re.search(rf"\b(class|struct|namespace) (\w+::)*{scope}\b", code) for scope in scopes)
+        return scopes_there and re.search(rf"\b{function}\(", code) is not None
+
+
 class Events(unittest.TestCase):
     def test_every_kind_is_listed(self):
         kinds = literals(body(text("src/daemons/netservd/report.cc"), "std::string event_kind(")) - {"on"}
