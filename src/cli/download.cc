@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <memory>
 
@@ -38,6 +39,7 @@ Result<Bytes> download(const std::string& url, std::size_t most) {
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, reason);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, append);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &sink);
+  if (isatty(STDERR_FILENO)) fmt::print(stderr, "downloading {} ...\n", url);
   CURLcode code = curl_easy_perform(curl.get());
   if (code == CURLE_WRITE_ERROR) return fail(Origin::kPublisher, url, fmt::format("is larger than {} bytes", most));
   if (code != CURLE_OK) return fail(Origin::kPublisher, url, *reason ? reason : curl_easy_strerror(code));

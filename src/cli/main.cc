@@ -23,7 +23,7 @@ std::string unknown_command(const CLI::App& app) {
   for (const CLI::App* command : group->get_subcommands([](const CLI::App*) { return true; }))
     known += (known.empty() ? "" : ", ") + command->get_name();
   const std::vector<std::string> rest = group->remaining();
-  return (rest.empty() ? "a command is missing" : "\"" + rest.front() + "\" is no command") + " of `" +
+  return (rest.empty() ? "a command is missing after" : "\"" + rest.front() + "\" is no command of") + " `" +
          (group == &app ? "netserv" : group->get_parent() == &app ? "netserv " + group->get_name() : group->get_name()) +
          "`; there are " + known;
 }

@@ -137,6 +137,7 @@ Result<BuildResult> build_project(const std::string& sdk, const std::string& fol
   words.insert(words.end(), result.sources.begin(), result.sources.end());
   words.insert(words.end(), {"-o", result.wasm});
   log = fmt::format("{}", fmt::join(words, " "));
+  if (isatty(STDERR_FILENO)) fmt::print(stderr, "compiling {} ...\n", folder);
   NETSERV_ASSIGN(int status, run_to_end(words));
   if (status != 0) return fail(Origin::kPublisher, folder, "does not compile; the compiler's messages are above");
   result.bytes = fs::file_size(result.wasm, error);

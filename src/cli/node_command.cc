@@ -94,10 +94,15 @@ void add_check_config(CLI::App& group, int& exit_code) {
   CLI::App* command = group.add_subcommand("check-config", "Check a configuration file of netservd");
   command->footer("Example:\n  netserv node check-config /etc/netserv/netservd.toml");
   command->add_option("FILE", o->file, "The file")->capture_default_str();
-  command->add_flag("--json", o->json, "Errors as JSON");
+  command->add_flag("--json", o->json, "Answer as JSON");
   command->callback([o, &exit_code] {
-    Error error = replace_with(find_program("netservd", {}), {"--check-config", o->file});
-    exit_code = explain(error, o->json);
+    const std::string netservd = find_program("netservd", {});
+    const std::vector<std::string> arguments{"--check-config", o->file};
+    if (!o->json) return void(exit_code = explain(replace_with(netservd, arguments), false));
+    auto ran = run_captured(netservd, arguments);
+    if (!ran) return void(exit_code = explain(ran.error(), true));
+    std::cout << dump({{"file", o->file}, {"ok", ran->status == 0}, {"text", ran->text}}) << std::endl;
+    exit_code = ran->status;
   });
 }
 

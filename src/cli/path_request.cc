@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <iostream>
 #include <thread>
@@ -87,7 +86,7 @@ json to_json(const client::NodeAnswer& n) {
 }  // namespace
 
 std::string path_table(const client::PathAnswer& answer) {
-  std::vector<std::array<std::string, 6>> lines{{"NODE", "ADDRESS", "RTT-MS", "CODE", "STATE", "ANSWER"}};
+  std::vector<std::vector<std::string>> lines{{"NODE", "ADDRESS", "RTT-MS", "CODE", "STATE", "ANSWER"}};
   for (const client::NodeAnswer& n : answer.nodes) {
     const nslp::Entry& e = n.entry;
     const bool unknown = e.address.is_unspecified() && e.node == "unknown";
@@ -96,17 +95,7 @@ std::string path_table(const client::PathAnswer& answer) {
                      std::to_string(ncm::number(e.code)), e.state.empty() ? "-" : e.state,
                      at_fault ? e.object + ": " + e.text : e.text});
   }
-  std::array<std::size_t, 6> widths{};
-  for (const auto& line : lines)
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  std::string out;
-  for (const auto& line : lines) {
-    std::string text;
-    for (std::size_t i = 0; i < line.size(); ++i) text += fmt::format("{:<{}}  ", line[i], widths[i]);
-    text.erase(text.find_last_not_of(' ') + 1);
-    out += printable(text) + "\n";
-  }
-  return out;
+  return in_columns(lines);
 }
 
 std::string path_json(const client::PathAnswer& answer, const client::Route& route) {

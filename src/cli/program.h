@@ -12,6 +12,13 @@ namespace netserv::cli {
 // else the bare name, for PATH.
 std::string find_program(const std::string& name, const std::vector<std::string>& places);
 
+// What the program wrote to standard output and error, and its exit status. Waits for its end.
+struct ProgramOutput {
+  int status = 0;
+  std::string text;  // without line ends at its end
+};
+Result<ProgramOutput> run_captured(const std::string& program, const std::vector<std::string>& arguments);
+
 // Returns only if it failed: kExitUnavailable in Error.code.
 Error replace_with(const std::string& program, const std::vector<std::string>& arguments);
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <iostream>
-#include <vector>
+#include <set>
 
 #include "cli/exit_codes.h"
 
@@ -16,8 +16,13 @@ using nlohmann::json;
 std::string cell(const json& value) {
   if (value.is_null()) return "-";
   if (value.is_string()) return value.get<std::string>().empty() ? "-" : printable(value.get<std::string>());
-  if (!value.is_array()) return printable(dump(value));
   std::string out;
+  if (value.is_object()) {  // counters: those that have counted
+    for (const auto& [name, field] : value.items())
+      if (field != 0) out += (out.empty() ? "" : ", ") + printable(name) + "=" + cell(field);
+    return out.empty() ? "-" : out;
+  }
+  if (!value.is_array()) return printable(dump(value));
   for (const json& element : value) out += (out.empty() ? "" : ",") + cell(element);
   return out.empty() ? "-" : out;
 }
@@ -28,25 +33,15 @@ bool is_table(const json& value) {
 }
 
 std::string describe_table(const json& rows) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : rows.front().items()) names.push_back(name);
-  std::vector<std::vector<std::string>> lines(1);
-  for (const std::string& name : names) lines.front().push_back(printable(name));
+  std::set<std::string> names;
+  for (const json& row : rows)
+    for (const auto& [name, value] : row.items()) names.insert(name);
+  std::vector<std::vector<std::string>> lines{{names.begin(), names.end()}};
   for (const json& row : rows) {
     lines.emplace_back();
     for (const std::string& name : names) lines.back().push_back(row.contains(name) ? cell(row[name]) : "-");
   }
-  std::vector<std::size_t> widths(names.size());
-  for (const auto& line : lines)
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  std::string out;
-  for (const auto& line : lines) {
-    std::string text;
-    for (std::size_t i = 0; i < line.size(); ++i) text += fmt::format("{:<{}}  ", line[i], widths[i]);
-    text.erase(text.find_last_not_of(' ') + 1);
-    out += text + "\n";
-  }
-  return out;
+  return in_columns(lines);
 }
 
 // A module that has FAILED is told about by a PROBE that has succeeded: what counts is the module's own code.
@@ -57,6 +52,16 @@ ncm::StatusCode code_to_show(const ncm::Response& r) {
     if (module.is_object() && module.contains("code") && module["code"].is_number_unsigned())
       return static_cast<ncm::StatusCode>(module["code"].get<std::uint16_t>());
   return r.code;
+}
+
+// Where the refusal alone leaves its reader without a next step.
+std::string what_next(const ncm::Response& r) {
+  switch (r.code) {
+    case ncm::StatusCode::kUnknownPublisher: return "; its operator adds you with your public key (KEY.pub)";
+    case ncm::StatusCode::kMissingHeader:
+      return r.object == "digest" ? "; give --module-file, --fetch-digest or --digest" : "";
+    default: return "";
+  }
 }
 
 int exit_code_of_status(ncm::StatusCode code) {
@@ -102,6 +107,11 @@ std::string describe_failure(const ncm::Response& r) {
   return fmt::format("{}: {} ({} {})", r.object, r.text, to_string(ncm::class_of(code)), ncm::number(code));
 }
 
+std::string state_and_text(const ncm::Response& r) {
+  if (r.state.empty()) return r.text;
+  return r.text == r.state ? r.state : r.state + " " + r.text;
+}
+
 int show(const ncm::Response& r, bool as_json) {
   int code = exit_code_of(r);
   if (as_json) {
@@ -110,14 +120,30 @@ int show(const ncm::Response& r, bool as_json) {
   }
   std::string where = r.node.empty() ? "" : r.node + ": ";
   if (code != kExitOk) {
-    std::cerr << printable("netserv: " + where + describe_failure(r)) << "\n";
+    std::cerr << printable("netserv: " + where + describe_failure(r) + what_next(r)) << "\n";
     return code;
   }
-  std::cout << printable(fmt::format("{}{} {} {}", where, r.object, r.state, r.text)) << "\n";
+  std::cout << printable(where + r.object + " " + state_and_text(r)) << "\n";
   json body = json::parse(r.body, nullptr, false);
   if (!body.is_discarded() && !body.empty()) std::cout << describe_value(body);
   std::cout.flush();
   return code;
+}
+
+std::string in_columns(const std::vector<std::vector<std::string>>& lines) {
+  std::vector<std::size_t> widths;
+  for (const auto& line : lines) {
+    widths.resize(std::max(widths.size(), line.size()));
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  std::string out;
+  for (const auto& line : lines) {
+    std::string text;
+    for (std::size_t i = 0; i < line.size(); ++i) text += fmt::format("{:<{}}  ", line[i], widths[i]);
+    text.erase(text.find_last_not_of(' ') + 1);
+    out += printable(std::move(text)) + "\n";
+  }
+  return out;
 }
 
 std::string printable(std::string text) {

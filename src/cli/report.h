@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "wire/ncm/response.h"
@@ -21,11 +22,15 @@ int explain(const Error& error, bool as_json);
 nlohmann::json to_json(const ncm::Response& response);
 // What went wrong: "OBJECT: TEXT (CLASS CODE)", the code that of the module if one has FAILED.
 std::string describe_failure(const ncm::Response& response);
+// "STATE TEXT", each once.
+std::string state_and_text(const ncm::Response& response);
 // One response for people: refusals on standard error. Returns the exit code.
 int show(const ncm::Response& response, bool as_json);
 
 // Other people's text on a terminal: blanks for control characters, those of C1 in UTF-8 too.
 std::string printable(std::string text);
+// One line each, made printable, the words of a column below each other.
+std::string in_columns(const std::vector<std::vector<std::string>>& lines);
 // Any text as one line of JSON; bytes that are no UTF-8 are replaced.
 std::string dump(const nlohmann::json& value);
 // Fields of an object as "name  value" lines; a list of objects as a table.

@@ -72,7 +72,9 @@ class Progress {
  public:
   explicit Progress(bool as_json) : as_json_(as_json) {}
   void operator()(const ncm::Response& r) {
-    std::string line = fmt::format("{} {}", r.state, detail(r));
+    ncm::Response told = r;
+    told.text = detail(r);
+    const std::string line = state_and_text(told);
     if (line == last_) return;
     last_ = line;
     if (as_json_) std::cout << dump({{"progress", to_json(r)}}) << std::endl;

@@ -200,6 +200,15 @@ TEST(Report, ExitCodes) {
   EXPECT_EQ(exit_code_of(r), kExitRefused);
 }
 
+TEST(Report, StatesAreSaidOnceAndCountersThatHaveCounted) {
+  ncm::Response r;
+  r.state = r.text = "ACTIVE";
+  EXPECT_EQ(state_and_text(r), "ACTIVE");
+  r.text = "accepted";
+  EXPECT_EQ(state_and_text(r), "ACTIVE accepted");
+  EXPECT_EQ(describe_value({{"counters", {{"a", 0}, {"b", 2}, {"c", 1}}}}), "counters  b=2, c=1\n");
+}
+
 TEST(Report, OtherPeoplesTextMovesNoCursor) {
   EXPECT_EQ(printable("a\x1b[2Jb\x7f\r\n"), "a [2Jb   ");
   EXPECT_EQ(printable("\xc2\x9b[2J \xc3\xa9 \xc2"), "  [2J \xc3\xa9 \xc2");  // C1 is blanked, other UTF-8 stays

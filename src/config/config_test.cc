@@ -65,7 +65,7 @@ TEST(Config, ErrorsNameFileAndLine) {
 }
 
 TEST(Config, ATypoIsNoReasonToDie) {
-  for (const char* text : {"[!publisher]\n", "[", "[\x01]\n", "a.=1\n", "=1\n", "[[\n"}) EXPECT_FALSE(error_of(text).empty()) << text;
+  for (const char* text : {"[!publisher]\n", "[", "[\x01]\n", "a.=1\n", "=1\n", "[[\n", "\u00e9 = 1\n", "\ufef7"}) EXPECT_FALSE(error_of(text).empty()) << text;
 }
 
 TEST(Config, AReloadTakesPublishersAndLimitsAndNamesTheRest) {
