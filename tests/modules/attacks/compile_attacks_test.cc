@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "compile/answer.h"
 #include "compile/check.h"
 #include "compile/compiler.h"
 #include "compile/helper.h"
