@@ -31,9 +31,11 @@ struct ReleaseObject {  // no module of the publisher uses it any more
 };
 struct StartContainer {  // or adopt the one that runs; ContainerUp or ContainerGone follows
   ContainerRecord container;
+  std::uint64_t life = 0;  // names this start; the events about it carry it
 };
 struct StopContainer {  // ContainerGone follows
   ContainerRecord container;
+  std::uint64_t life = 0;  // of the start that it ends
 };
 struct SendContainer {  // AttachRing goes out with the descriptors of the container's last ContainerRing
   ContainerId container;

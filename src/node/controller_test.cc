@@ -274,6 +274,24 @@ TEST_F(ControllerTest, ADeadContainerIsStartedAgainWithBackOff) {
   EXPECT_EQ(b.filters(), 1u);
 }
 
+TEST_F(ControllerTest, WhatIsSaidLateOfADeadContainerDoesNotHurtItsSuccessor) {
+  b.setup("Mon_1.0");
+  b.settle();
+  const std::uint64_t first = b.life();
+  b.world.kill_container(ContainerId(1));
+  b.pass(seconds(1));
+  ASSERT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+  ASSERT_NE(b.life(), first);
+  const State before = b.controller->state();
+  b.world.performed.clear();
+  for (Event late : {Event(ContainerGone{ContainerId(1), first, "stopped"}), Event(ContainerUp{ContainerId(1), first, {}}),
+                     Event(ContainerSaid{ContainerId(1), first, ipc::ModuleFailed{ModuleId("Mon_1.0"), "trapped 5 times"}}),
+                     Event(ContainerSaid{ContainerId(1), first, ipc::RingAttached{2, "no room"}})})
+    b.controller->handle(std::move(late));
+  EXPECT_TRUE(b.controller->state() == before);
+  EXPECT_TRUE(b.world.performed.empty());
+}
+
 TEST_F(ControllerTest, FailClosedFiltersStayWhileTheContainerIsAway) {
   ModuleSpec closed = Bench::spec();
   closed.options.fail_closed = true;
@@ -513,8 +531,8 @@ TEST_F(ControllerTest, AManifestThatAsksForTooMuchFails) {
 TEST_F(ControllerTest, AModuleThatTrapsTooOftenFailsAndLosesItsFilters) {
   b.setup("Mon_1.0");
   b.settle();
-  b.controller->handle(ContainerSaid{ContainerId(1), ipc::ModuleTrapped{ModuleId("Mon_1.0"), "unreachable", 100}});
-  b.controller->handle(ContainerSaid{ContainerId(1), ipc::ModuleFailed{ModuleId("Mon_1.0"), "trapped 5 times"}});
+  b.controller->handle(ContainerSaid{ContainerId(1), b.life(), ipc::ModuleTrapped{ModuleId("Mon_1.0"), "unreachable", 100}});
+  b.controller->handle(ContainerSaid{ContainerId(1), b.life(), ipc::ModuleFailed{ModuleId("Mon_1.0"), "trapped 5 times"}});
   b.settle();
   EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kFailed);
   EXPECT_EQ(b.filters(), 0u);

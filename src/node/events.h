@@ -1,5 +1,6 @@
 // What happens to the controller. Requests come here only after authentication and policy (src/auth); results
-// name the installation (`sequence`) that they belong to, so that late ones are recognised and ignored.
+// name the installation (`sequence`), and what is said of containers the start (`life`), that they belong to, so that
+// late ones are recognised and ignored.
 #pragma once
 
 #include <map>
@@ -62,14 +63,17 @@ struct Compiled {
 
 struct ContainerUp {  // connected, first time or again
   ContainerId container;
+  std::uint64_t life = 0;
   ipc::Welcome welcome;
 };
 struct ContainerGone {
   ContainerId container;
+  std::uint64_t life = 0;
   std::string reason;
 };
 struct ContainerSaid {
   ContainerId container;
+  std::uint64_t life = 0;
   ipc::FromContainer message;
 };
 struct ForwarderUp {

@@ -56,6 +56,7 @@ void random_event(Bench& b, std::mt19937& random) {
     case 9: b.pass(seconds(random() % 100)); break;
     case 10: b.start(); break;
     case 11: b.controller->handle(Drain{RequestId(b.next_request++), random() % 2 == 0}); break;
+    case 12: b.say_late(random); break;
     default:
       for (unsigned n = random() % 6; n > 0; --n) b.deliver();
   }

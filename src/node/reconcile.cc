@@ -156,7 +156,8 @@ void Stepper::run(Container& c) {
   if (c.restart_at && *c.restart_at <= now_.monotonic) c.restart_at.reset();
   if (c.phase == Phase::kDown && wanted && !c.restart_at) {
     c.phase = Phase::kStarting;
-    act(StartContainer{c.record});
+    c.life = state().next_generation++;
+    act(StartContainer{c.record, c.life});
     tell(Happened::What::kContainerStarting, c);
   }
   if (c.phase == Phase::kDown && !wanted && c.at_forwarder && state().forwarder_up) {

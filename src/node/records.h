@@ -140,6 +140,7 @@ struct Container {
   ContainerRecord record;
   enum class Phase : std::uint8_t { kDown, kStarting, kUp, kStopping };
   Phase phase = Phase::kDown;
+  std::uint64_t life = 0;               // its last start; unique in this process
   unsigned failures = 0;                // in a row
   std::optional<TimePoint> restart_at;  // kDown after a death
   std::optional<TimePoint> up_since;

@@ -46,7 +46,7 @@ void Stepper::on(const Compiled& compiled) {
 }
 
 void Stepper::on(const ContainerUp& up) {
-  Container* c = find(up.container);
+  Container* c = find(up.container, up.life);
   if (!c || c->phase == Container::Phase::kStopping) return;
   bool again = c->phase == Container::Phase::kUp;
   c->phase = Container::Phase::kUp;
@@ -105,7 +105,7 @@ void Stepper::said(Container& c, const ipc::Welcome& welcome) {
 }
 
 void Stepper::on(const ContainerGone& gone) {
-  Container* c = find(gone.container);
+  Container* c = find(gone.container, gone.life);
   if (!c || c->phase == Container::Phase::kDown) return;
   bool wanted = c->phase == Container::Phase::kStopping;
   c->phase = Container::Phase::kDown;
@@ -132,7 +132,7 @@ void Stepper::on(const ContainerGone& gone) {
 }
 
 void Stepper::on(const ContainerSaid& s) {
-  Container* c = find(s.container);
+  Container* c = find(s.container, s.life);
   if (!c || c->phase != Container::Phase::kUp) return;
   std::visit([&](const auto& m) { said(*c, m); }, s.message);
 }
@@ -313,10 +313,11 @@ void Stepper::take_up(const Snapshot& snapshot, Settings settings, const std::ma
       return m.record.container == c.record.id && m.record.confirmed && !m.removing;
     });
     c.phase = adopt ? Container::Phase::kStarting : Container::Phase::kStopping;
+    c.life = s.next_generation++;
     if (adopt)
-      act(StartContainer{c.record});
+      act(StartContainer{c.record, c.life});
     else
-      act(StopContainer{c.record});
+      act(StopContainer{c.record, c.life});
   }
 }
 

@@ -40,6 +40,7 @@ class Stepper {
   Module* find(const ModuleKey& key, std::uint64_t sequence);
   Module* find(ContainerId container, const ModuleId& module);
   Container* find(ContainerId container);
+  Container* find(ContainerId container, std::uint64_t life);
   template <class T>
   void act(T action) { out_.actions.emplace_back(std::move(action)); }
   template <class T>

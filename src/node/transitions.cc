@@ -34,6 +34,11 @@ Container* Stepper::find(ContainerId container) {
   return it == state().containers.end() ? nullptr : &it->second;
 }
 
+Container* Stepper::find(ContainerId container, std::uint64_t life) {
+  Container* c = find(container);
+  return c && c->life == life ? c : nullptr;
+}
+
 void Stepper::tell(Happened::What what, const Module& module, std::string text, std::uint16_t code) {
   Happened h;
   h.what = what;
@@ -137,7 +142,7 @@ void Stepper::stop_container(Container& container, const std::string& why) {
   if (container.phase != Container::Phase::kUp && container.phase != Container::Phase::kStarting) return;
   container.phase = Container::Phase::kStopping;
   container.idle_since.reset();
-  act(StopContainer{container.record});
+  act(StopContainer{container.record, container.life});
   if (!why.empty()) {
     ++container.failures;
     tell(Happened::What::kContainerLost, container, why);

@@ -83,28 +83,38 @@ ContainerLinks::ContainerLinks(sys::EventLoop& loop, lxc::ContainerHost& host, M
     : loop_(loop), host_(host), make_spec_(std::move(make_spec)), run_folder_(std::move(run_folder)),
       name_(std::move(name)), emit_(std::move(emit)) {}
 
-void ContainerLinks::start(const node::ContainerRecord& container) {
+void ContainerLinks::start(const node::ContainerRecord& container, std::uint64_t life) {
   ContainerId id = container.id;
-  if (connect(container)) return;  // it has been running all along
+  if (connect(container, life)) return;  // it has been running all along
   auto spec = make_spec_(container);
   if (!spec) {
-    loop_.post([this, id, text = spec.error().message()] { emit_(node::ContainerGone{id, text}); });
+    loop_.post([this, id, life, text = spec.error().message()] { emit_(node::ContainerGone{id, life, text}); });
     return;
   }
-  host_.start(*spec, [this, container, grants = spec->network](Result<lxc::ContainerStarted> started) {
-    if (!started) return emit_(node::ContainerGone{container.id, started.error().message()});
-    if (!connect(container)) return emit_(node::ContainerGone{container.id, "it does not listen on its control socket"});
-    links_[container.id]->pid = started->init_pid;
-    links_[container.id]->grants = grants;
+  starting_.insert(id);
+  host_.start(*spec, [this, container, life, grants = spec->network](Result<lxc::ContainerStarted> result) {
+    started(container, life, grants, result);
   });
 }
 
-bool ContainerLinks::connect(const node::ContainerRecord& container) {
+void ContainerLinks::started(const node::ContainerRecord& container, std::uint64_t life, const lxc::NetworkGrants& grants,
+                             const Result<lxc::ContainerStarted>& result) {
+  ContainerId id = container.id;
+  starting_.erase(id);
+  if (auto wanted = end_once_started_.extract(id)) return end(id, wanted.mapped());
+  if (!result) return emit_(node::ContainerGone{id, life, result.error().message()});
+  if (!connect(container, life)) return end(id, {life, "it does not listen on its control socket"});
+  links_[id]->pid = result->init_pid;
+  links_[id]->grants = grants;
+}
+
+bool ContainerLinks::connect(const node::ContainerRecord& container, std::uint64_t life) {
   ContainerId id = container.id;
   auto fd = sys::connect_seqpacket(lxc::control_socket(run_folder_(id)));
   if (!fd) return false;
   auto link = std::make_shared<Link>();
   link->record = container;
+  link->life = life;
   if (auto peer = sys::peer_credentials(fd->get())) link->pid = peer->pid;
   link->channel = sys::Channel(std::move(*fd));
   if (!link->channel.send(ipc::encode<ipc::ToContainer>(ipc::Hello{}))) return false;
@@ -114,12 +124,21 @@ bool ContainerLinks::connect(const node::ContainerRecord& container) {
   return true;
 }
 
-void ContainerLinks::stop(const node::ContainerRecord& container) {
-  ContainerId id = container.id;
-  links_.erase(id);
-  statuses_.erase(id);
-  host_.stop(name_(id), [this, id](Status stopped) {
-    emit_(node::ContainerGone{id, stopped ? "stopped" : stopped.error().message()});
+void ContainerLinks::stop(const node::ContainerRecord& container, std::uint64_t life) {
+  links_.erase(container.id);
+  statuses_.erase(container.id);
+  end(container.id, {life, "stopped"});
+}
+
+void ContainerLinks::end(ContainerId id, End how) {
+  if (starting_.count(id)) {
+    end_once_started_[id] = std::move(how);
+    return;
+  }
+  if (!stopping_.insert(id).second) return;  // what is under way ends the same life
+  host_.stop(name_(id), [this, id, how = std::move(how)](Status stopped) {
+    stopping_.erase(id);
+    emit_(node::ContainerGone{id, how.life, stopped ? how.reason : stopped.error().message()});
   });
 }
 
@@ -131,15 +150,17 @@ void ContainerLinks::send(ContainerId id, const ipc::ToContainer& message, const
 }
 
 void ContainerLinks::lost(ContainerId id, const std::string& reason) {
-  if (links_.erase(id) == 0) return;
+  auto link = links_.extract(id);
+  if (!link) return;
   statuses_.erase(id);
-  emit_(node::ContainerGone{id, reason});
+  emit_(node::ContainerGone{id, link.mapped()->life, reason});
 }
 
 void ContainerLinks::cut_off(ContainerId id, const std::string& reason) {
-  if (links_.erase(id) == 0) return;
+  auto link = links_.extract(id);
+  if (!link) return;
   statuses_.erase(id);
-  host_.stop(name_(id), [this, id, reason](Status) { emit_(node::ContainerGone{id, reason}); });
+  end(id, {link.mapped()->life, reason});
 }
 
 void ContainerLinks::renew_grants() {
@@ -179,13 +200,13 @@ void ContainerLinks::receive(ContainerId id) {
       if (welcome->protocol != ipc::kContainerProtocol) return cut_off(id, "it speaks another protocol version");
       link->welcome = true;
       link->on_deadline.reset();
-      emit_(node::ContainerUp{id, *welcome});
+      emit_(node::ContainerUp{id, link->life, *welcome});
       renew_grants(id);
       continue;
     }
     if (!link->welcome) return cut_off(id, "it spoke before its welcome");
     if (auto* status = std::get_if<ipc::ContainerStatus>(&*message)) statuses_[id] = *status;
-    emit_(node::ContainerSaid{id, std::move(*message)});
+    emit_(node::ContainerSaid{id, link->life, std::move(*message)});
   }
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,8 +54,10 @@ class ContainerLinks {
   using MakeSpec = std::function<Result<lxc::LaunchSpec>(const node::ContainerRecord&)>;
   ContainerLinks(sys::EventLoop& loop, lxc::ContainerHost& host, MakeSpec make_spec,
                  std::function<std::string(ContainerId)> run_folder, std::function<std::string(ContainerId)> name, Emit emit);
-  void start(const node::ContainerRecord& container);  // adopts one that listens
-  void stop(const node::ContainerRecord& container);
+  // Events about a container carry the `life` that it was started for; a container has one stop under way at most, and
+  // none while it is being started, so that no launcher ends the next one. Adopts one that listens.
+  void start(const node::ContainerRecord& container, std::uint64_t life);
+  void stop(const node::ContainerRecord& container, std::uint64_t life);
   void send(ContainerId container, const ipc::ToContainer& message, const std::vector<int>& fds);
   void ask_status();
   // Running containers get the network grants that make_spec gives now, where they differ.
@@ -67,12 +70,20 @@ class ContainerLinks {
     sys::Channel channel;
     sys::EventHandle on_readable, on_deadline;
     bool welcome = false;
+    std::uint64_t life = 0;
     pid_t pid = 0;
     node::ContainerRecord record;
     std::optional<lxc::NetworkGrants> grants;  // in force; absent: adopted, not known
     bool renewing = false;
   };
-  bool connect(const node::ContainerRecord& container);
+  struct End {
+    std::uint64_t life = 0;
+    std::string reason;
+  };
+  bool connect(const node::ContainerRecord& container, std::uint64_t life);
+  void started(const node::ContainerRecord& container, std::uint64_t life, const lxc::NetworkGrants& grants,
+               const Result<lxc::ContainerStarted>& result);
+  void end(ContainerId id, End how);
   void receive(ContainerId id);
   void renew_grants(ContainerId id);
   void lost(ContainerId id, const std::string& reason);
@@ -86,6 +97,8 @@ class ContainerLinks {
   Emit emit_;
   std::map<ContainerId, std::shared_ptr<Link>> links_;
   std::map<ContainerId, ipc::ContainerStatus> statuses_;
+  std::set<ContainerId> starting_, stopping_;  // a launcher is at it
+  std::map<ContainerId, End> end_once_started_;
 };
 
 }  // namespace netserv::daemon

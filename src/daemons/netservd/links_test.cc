@@ -28,7 +28,8 @@ class LinksTest : public ::testing::Test {
     char path[] = "/tmp/netserv-links.XXXXXX";
     folder_ = ::mkdtemp(path);
     std::ofstream script(folder_ + "/launch");
-    script << "#!/bin/sh\n{ echo \"$@\"; cat; echo; } >> " << folder_ << "/asked\n";
+    script << "#!/bin/sh\n{ echo \"$@\"; cat; echo; } >> " << folder_ << "/asked\n"
+           << "while [ -e " << folder_ << "/hold ]; do sleep 0.01; done; echo ended >> " << folder_ << "/asked\n";
     script.close();
     ::chmod((folder_ + "/launch").c_str(), 0755);
     host_ = std::make_unique<lxc::ContainerHost>(loop_, folder_ + "/launch", folder_ + "/state");
@@ -36,13 +37,16 @@ class LinksTest : public ::testing::Test {
         loop_, *host_, [this](const node::ContainerRecord&) -> Result<lxc::LaunchSpec> { return spec_; },
         [this](ContainerId) { return folder_; }, [](ContainerId) { return std::string("c-1"); },
         [this](node::Event event) {
-          if (auto* gone = std::get_if<node::ContainerGone>(&event)) gone_ = gone->reason;
+          if (auto* gone = std::get_if<node::ContainerGone>(&event)) {
+            gone_ = gone->reason;
+            gone_lives_.push_back(gone->life);
+          }
           if (std::holds_alternative<node::ContainerUp>(event)) loop_.post([this] { said_when_others_had_their_turn_ = said_; });
           said_ += std::holds_alternative<node::ContainerSaid>(event);
         });
     listener_ = *sys::listen_seqpacket(lxc::control_socket(folder_), 0600);
     record_.id = ContainerId(1);
-    links_->start(record_);
+    links_->start(record_, 1);
     container_ = sys::Channel(*sys::accept_connection(listener_.get()));
   }
   ~LinksTest() override { std::filesystem::remove_all(folder_); }
@@ -67,6 +71,7 @@ class LinksTest : public ::testing::Test {
   sys::Channel container_;
   node::ContainerRecord record_;
   std::string gone_;
+  std::vector<std::uint64_t> gone_lives_;
   int said_ = 0;
   std::optional<int> said_when_others_had_their_turn_;
 };
@@ -76,6 +81,33 @@ TEST_F(LinksTest, AContainerThatTalksNonsenseIsEndedNotAdoptedAgain) {
   ASSERT_TRUE(container_.send(nonsense));
   run_until([this] { return !gone_.empty(); });
   EXPECT_NE(asked().find("--stop c-1"), std::string::npos) << asked();
+}
+
+TEST_F(LinksTest, AStopWaitsForTheStartThatIsUnderWayAndIsDoneOnce) {
+  spec_.run_folder = spec_.module_folder = folder_;
+  links_->stop(record_, 1);
+  links_->stop(record_, 1);
+  listener_.reset();
+  std::filesystem::remove(lxc::control_socket(folder_));
+  bool started = false, stopped = false;
+  run_until([&] {
+    if (!started && !gone_lives_.empty()) {
+      started = true;
+      std::filesystem::remove(folder_ + "/asked");
+      std::ofstream(folder_ + "/hold").close();
+      links_->start(record_, 2);
+    }
+    if (started && !stopped && !asked().empty()) {  // the launcher is at it
+      stopped = true;
+      links_->stop(record_, 2);
+      std::filesystem::remove(folder_ + "/hold");
+    }
+    return gone_lives_.size() >= 2;
+  });
+  EXPECT_EQ(gone_lives_, (std::vector<std::uint64_t>{1, 2}));
+  const std::string text = asked();
+  ASSERT_NE(text.find("--stop c-1"), std::string::npos) << text;
+  EXPECT_LT(text.find("ended"), text.find("--stop c-1")) << text;
 }
 
 TEST_F(LinksTest, AnAdoptedContainerGetsTheNetworkGrantsOfNow) {

@@ -37,8 +37,8 @@ class Netservd : public node::Outputs, public node::Observer {
   void act(const node::Compile& a) { installer_->compile(a); }
   void act(const node::CancelWork& a) { installer_->cancel(a.sequence); }
   void act(const node::ReleaseObject& a);
-  void act(const node::StartContainer& a) { containers_->start(a.container); }
-  void act(const node::StopContainer& a) { containers_->stop(a.container); }
+  void act(const node::StartContainer& a) { containers_->start(a.container, a.life); }
+  void act(const node::StopContainer& a) { containers_->stop(a.container, a.life); }
   void act(const node::SendContainer& a);
   void act(const node::SendForwarder& a) { forwarder_->send(a.message); }
   void act(const node::ResetForwarder& a);

@@ -30,6 +30,7 @@ class Bench {
   // As after a crash: another process, the same store and world.
   void start(const std::map<ModuleKey, Error>& refused = {}) {
     world.forget_netservd();
+    delivered.clear();
     controller = std::make_unique<Controller>(store, world, world, [this] { return world.now; });
     controller->start(store.snapshot(), settings(), world.cache, refused);
     world.connect_forwarder();
@@ -38,8 +39,21 @@ class Bench {
     if (world.inbox.empty()) return false;
     Event event = std::move(world.inbox.front());
     world.inbox.pop_front();
+    delivered.push_back(event);
     controller->handle(std::move(event));
     return true;
+  }
+  // What was said of a container in an earlier life of its, once more: as from a launcher or a channel that was slow.
+  void say_late(std::mt19937& random) {
+    std::vector<Event> late;
+    for (const Event& event : delivered)
+      std::visit([&](const auto& e) {
+        if constexpr (requires { e.life; }) {
+          auto it = controller->state().containers.find(e.container);
+          if (it != controller->state().containers.end() && it->second.life != e.life) late.push_back(event);
+        }
+      }, event);
+    if (!late.empty()) world.inbox.push_back(late[random() % late.size()]);
   }
   void settle() {
     while (deliver()) {}
@@ -115,6 +129,8 @@ class Bench {
     for (const auto& [id, ring] : world.forwarder) n += ring.filters.size();
     return n;
   }
+  // Of container 1's last start.
+  std::uint64_t life() const { return controller->state().containers.at(ContainerId(1)).life; }
   std::size_t loaded() const {
     std::size_t n = 0;
     for (const auto& [id, c] : world.containers) n += c.modules.size();
@@ -125,6 +141,7 @@ class Bench {
   World world;
   std::unique_ptr<Controller> controller;
   std::uint64_t next_request = 1;
+  std::vector<Event> delivered;  // to this controller
 };
 
 }  // namespace netserv::node::fake

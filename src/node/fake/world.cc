@@ -62,20 +62,21 @@ void World::act(const Compile& a) {
 void World::act(const StartContainer& a) {
   ContainerId id = a.container.id;
   if (!containers_start) {
-    inbox.push_back(ContainerGone{id, "does not start"});
+    inbox.push_back(ContainerGone{id, a.life, "does not start"});
     return;
   }
   FakeContainer& c = containers[id];
   c.running = true;
+  c.life = a.life;
   ipc::Welcome welcome;
   welcome.runtime = "wasm";
   for (const auto& [module, status] : c.modules) welcome.modules.push_back(status);
-  inbox.push_back(ContainerUp{id, welcome});
+  inbox.push_back(ContainerUp{id, a.life, welcome});
 }
 
 void World::act(const StopContainer& a) {
   containers.erase(a.container.id);
-  inbox.push_back(ContainerGone{a.container.id, "stopped"});
+  inbox.push_back(ContainerGone{a.container.id, a.life, "stopped"});
 }
 
 void World::act(const SendContainer& a) {
@@ -86,23 +87,23 @@ void World::act(const SendContainer& a) {
 void World::to(ContainerId id, FakeContainer& c, const ipc::ToContainer& message) {
   if (auto* m = std::get_if<ipc::AttachRing>(&message)) {
     forwarder[id].attached = m->generation;
-    inbox.push_back(ContainerSaid{id, ipc::RingAttached{m->generation, ""}});
+    inbox.push_back(ContainerSaid{id, c.life, ipc::RingAttached{m->generation, ""}});
   }
   if (auto* m = std::get_if<ipc::LoadModule>(&message)) {
     for (const auto& [other, status] : c.modules)
       if (status.slot == m->slot && other != m->module) violations.push_back("slot taken: " + m->module.value());
     if (bad_objects.count(m->object)) {
-      inbox.push_back(ContainerSaid{id, ipc::ModuleFailed{m->module, "start returned 7"}});
+      inbox.push_back(ContainerSaid{id, c.life, ipc::ModuleFailed{m->module, "start returned 7"}});
     } else {
       ipc::ModuleStatus status;
       status.module = m->module;
       status.slot = m->slot;
       status.object = m->object;
       c.modules[m->module] = status;
-      inbox.push_back(ContainerSaid{id, ipc::ModuleLoaded{m->module}});
+      inbox.push_back(ContainerSaid{id, c.life, ipc::ModuleLoaded{m->module}});
     }
   }
-  if (auto* m = std::get_if<ipc::UpdateModule>(&message)) inbox.push_back(ContainerSaid{id, ipc::ModuleUpdated{m->module, ""}});
+  if (auto* m = std::get_if<ipc::UpdateModule>(&message)) inbox.push_back(ContainerSaid{id, c.life, ipc::ModuleUpdated{m->module, ""}});
   if (auto* m = std::get_if<ipc::UnloadModule>(&message)) {
     if (auto it = c.modules.find(m->module); it != c.modules.end()) {
       if (forwarder_runs && forwarder.count(id))
@@ -110,7 +111,7 @@ void World::to(ContainerId id, FakeContainer& c, const ipc::ToContainer& message
           if (f.slot == it->second.slot && !f.fail_closed) violations.push_back("unloaded under its filter: " + m->module.value());
       c.modules.erase(it);
     }
-    inbox.push_back(ContainerSaid{id, ipc::ModuleUnloaded{m->module}});
+    inbox.push_back(ContainerSaid{id, c.life, ipc::ModuleUnloaded{m->module}});
   }
 }
 
@@ -171,13 +172,14 @@ void World::restart_forwarder() {
 
 void World::kill_container(ContainerId id) {
   if (!containers.count(id) || !containers[id].running) return;
+  const std::uint64_t life = containers[id].life;
   containers.erase(id);
   std::erase_if(inbox, [&](const Event& e) {
     auto* said = std::get_if<ContainerSaid>(&e);
     auto* up = std::get_if<ContainerUp>(&e);
     return (said && said->container == id) || (up && up->container == id);
   });
-  inbox.push_back(ContainerGone{id, "killed"});
+  inbox.push_back(ContainerGone{id, life, "killed"});
 }
 
 void World::forget_netservd() {

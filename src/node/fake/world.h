@@ -28,6 +28,7 @@ class FakeStore : public Store {
 
 struct FakeContainer {
   bool running = false;
+  std::uint64_t life = 0;  // of the start that netservd knows it by
   std::map<ModuleId, ipc::ModuleStatus> modules;
 };
 struct FakeRing {
