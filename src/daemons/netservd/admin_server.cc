@@ -25,6 +25,10 @@ Result<std::unique_ptr<AdminServer>> AdminServer::listen(sys::EventLoop& loop, c
   handler.opened = [self](ClientId id) { self->clients_[id]; };
   handler.received = [self](ClientId id, std::string_view bytes) { self->received(id, bytes); };
   handler.closed = [self](ClientId id) { self->clients_.erase(id); };
+  handler.waits = [self](ClientId id) {
+    auto it = self->clients_.find(id);
+    return it != self->clients_.end() && (it->second.follow.events || it->second.follow.logs);
+  };
   NETSERV_ASSIGN(out->server_, StreamServer::listen(loop, path, mode, std::move(handler)));
   return out;
 }
@@ -94,6 +98,9 @@ void AdminServer::past_and_future(ClientId id, const AdminRequest& r) {
   for (std::size_t n = lines.size() > r.last ? lines.size() - r.last : 0; n < lines.size(); ++n)
     write(id, json{{"event", lines[n]}});
   if (!r.follow) return write(id, json{{"ok", true}, {"result", json::object()}});
+  auto follows = [](const auto& entry) { return entry.second.follow.events || entry.second.follow.logs; };
+  if (static_cast<std::size_t>(std::count_if(clients_.begin(), clients_.end(), follows)) >= kFollowersMost)
+    return write(id, error_line({Origin::kOperator, "follow", "too many clients follow already", ncm::number(ncm::StatusCode::kOverloaded)}));
   if (auto client = clients_.find(id); client != clients_.end()) client->second.follow = follow;
 }
 

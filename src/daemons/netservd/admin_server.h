@@ -32,6 +32,7 @@ class AdminServer {
 
  private:
   static constexpr std::size_t kEventsKept = 1000, kLogLinesKept = 2000, kLineMost = 1u << 20;
+  static constexpr std::size_t kFollowersMost = StreamServer::kMostClients - 8;  // others find a place
   struct Follow {
     bool events = false, logs = false;
     std::string publisher, module;

@@ -12,6 +12,10 @@ Result<std::unique_ptr<NcmServer>> NcmServer::listen(sys::EventLoop& loop, const
   handler.opened = [self](ClientId id) { self->clients_[id]; };
   handler.received = [self](ClientId id, std::string_view bytes) { self->received(id, bytes); };
   handler.closed = [self](ClientId id) { self->clients_.erase(id); };
+  handler.waits = [self](ClientId id) {
+    auto it = self->clients_.find(id);
+    return it != self->clients_.end() && !it->second.waiting.empty();
+  };
   NETSERV_ASSIGN(out->server_, StreamServer::listen(loop, path, mode, std::move(handler)));
   return out;
 }

@@ -1,5 +1,6 @@
 #include "daemons/netservd/netservd.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -91,6 +92,7 @@ Status Netservd::start() {
   poll_ = loop_.every(std::chrono::milliseconds(config_.metrics.refresh_ms), [this] {
     if (forwarder_->up()) forwarder_->send(ipc::GetForwarderStats{});
     containers_->ask_status();
+    tell_suppressed_refusals();
     if (metrics_) metrics_->publish(measures_.families(facts(), notifier_->sent(), notifier_->dropped()));
   });
   return {};
@@ -169,15 +171,30 @@ void Netservd::act(const node::Answer& a) {
 
 void Netservd::on_happened(const node::Happened& h) {
   measures_.on_happened(h);
+  if (h.what == node::Happened::What::kRefused &&
+      !refusals_.admit(find_publisher(config_, h.key.publisher) ? h.key.publisher : PublisherId{}, sys::now()))
+    return;
   const std::string text = sentence(h);
   if (log_enabled(level_of(h)))
     log_line(level_of(h), {.publisher = h.key.publisher.value(), .module = h.key.module.value()}, text);
   nlohmann::json event = event_json(h, sys::wall_now());
   if (!h.notification.empty() && event_kind(h) != "state" && !is_progress(h.what) && h.what != node::Happened::What::kRefused) {
     event["node"] = config_.node.address.to_string();
-    notifier_->post(h.notification, event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    notifier_->post(h.key.publisher, h.notification, event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
   if (admin_) admin_->event(std::move(event));
+}
+
+void Netservd::tell_suppressed_refusals() {
+  for (const auto& [publisher, count] : refusals_.suppressed(sys::now())) {
+    const std::string text = fmt::format("{} more requests refused", count);
+    log_info({.publisher = publisher.value()}, "{}", text);
+    node::Happened h;
+    h.what = node::Happened::What::kRefused;
+    h.key.publisher = publisher;
+    h.text = text;
+    admin_->event(event_json(h, sys::wall_now()));
+  }
 }
 
 void Netservd::on_store_problem(const Error& error) { log_error({.name = "database"}, "{}", error.message()); }

@@ -13,6 +13,7 @@
 #include "daemons/netservd/measures.h"
 #include "daemons/netservd/ncm_server.h"
 #include "daemons/netservd/notifier.h"
+#include "daemons/netservd/refusal_log.h"
 #include "daemons/netservd/request_desk.h"
 #include "node/controller.h"
 #include "store/sqlite_store.h"
@@ -48,6 +49,7 @@ class Netservd : public node::Outputs, public node::Observer {
   Status listen();
   void emit(node::Event event);
   void arm();
+  void tell_suppressed_refusals();
   void module_log(ContainerId container, const ipc::ModuleLog& log);
   Result<lxc::LaunchSpec> spec_for(const node::ContainerRecord& container);
   node::RequestId new_id() { return node::RequestId(next_request_++); }
@@ -70,6 +72,7 @@ class Netservd : public node::Outputs, public node::Observer {
   std::unique_ptr<NcmServer> ncm_;
   std::unique_ptr<AdminServer> admin_;
   Measures measures_;
+  RefusalLog refusals_;
   std::unique_ptr<metrics::Endpoint> metrics_;
   sys::EventHandle tick_, poll_;
 };

@@ -5,27 +5,52 @@
 
 namespace netserv::daemon {
 
-void Notifier::post(const std::string& url, const std::string& line) {
-  auto it = targets_.find(url);
-  if (it == targets_.end() && targets_.size() >= kMostUrls) {
-    ++dropped_;
-    return;
+void Notifier::post(const PublisherId& publisher, const std::string& url, const std::string& line) {
+  const Key key{publisher, url};
+  auto it = targets_.find(key);
+  if (it == targets_.end()) {
+    std::size_t own = 0;
+    for (auto at = targets_.lower_bound({publisher, ""}); at != targets_.end() && at->first.first == publisher; ++at) ++own;
+    if (targets_.size() >= kMostUrls || own >= kMostUrlsOfOne) {
+      ++dropped_;
+      return;
+    }
   }
-  auto& target = targets_[url];
+  auto& target = targets_[key];
   if (!target) target = std::make_shared<Target>();
   if (target->lines.size() >= kMostLines) {
     ++dropped_;
     return;
   }
   target->lines.push_back(line + "\n");
-  if (!target->process && !target->wait) send(url);
+  if (!target->process && !target->wait && !target->queued) send(key);
 }
 
-void Notifier::send(const std::string& url) {
-  Target& target = *targets_[url];
+void Notifier::send(const Key& key) {
+  Target& target = *targets_[key];
   target.wait.reset();
+  std::size_t running = 0;
+  for (auto at = targets_.lower_bound({key.first, ""}); at != targets_.end() && at->first.first == key.first; ++at)
+    running += at->second->process != nullptr;
+  target.queued = running >= kMostHelpersOfOne;
+  if (target.queued)
+    queued_[key.first].push_back(key.second);
+  else
+    run(key, target);
+}
+
+void Notifier::next(const PublisherId& publisher) {
+  auto it = queued_.find(publisher);
+  if (it == queued_.end()) return;
+  const Key key{publisher, it->second.front()};
+  it->second.pop_front();
+  if (it->second.empty()) queued_.erase(it);
+  send(key);
+}
+
+void Notifier::run(const Key& key, Target& target) {
   fetch::FetchJob job;
-  job.url = url;
+  job.url = key.second;
   job.output = "-";
   job.rules = address_rules(config_);
   std::string body = fetch::encode_job(job) + "\n";
@@ -35,20 +60,20 @@ void Notifier::send(const std::string& url) {
     body += line;
     ++target.in_flight;
   }
-  auto process = HelperProcess::start(loop_, {programs_ + "/netserv-notify"}, body, std::chrono::seconds(15), [this, url](Result<std::string> answer) {
+  auto process = HelperProcess::start(loop_, {programs_ + "/netserv-notify"}, body, std::chrono::seconds(15), [this, key](Result<std::string> answer) {
     std::string text = answer.value_or("");
     while (text.ends_with('\n')) text.pop_back();
     auto last = fetch::decode_notified(text.substr(text.rfind('\n') + 1));
-    done(url, last && last->posted > 0 && last->dropped == 0);
+    done(key, last && last->posted > 0 && last->dropped == 0);
   });
   if (process)
     target.process = std::move(*process);
   else
-    target.wait = loop_.after(Duration::zero(), [this, url] { done(url, false); });
+    target.wait = loop_.after(Duration::zero(), [this, key] { done(key, false); });
 }
 
-void Notifier::done(const std::string& url, bool ok) {
-  auto it = targets_.find(url);
+void Notifier::done(const Key& key, bool ok) {
+  auto it = targets_.find(key);
   if (it == targets_.end()) return;
   std::shared_ptr<Target> target = it->second;
   loop_.post([old = std::shared_ptr<HelperProcess>(std::move(target->process))] {});
@@ -59,11 +84,12 @@ void Notifier::done(const std::string& url, bool ok) {
     target->tries = 0;
   }
   if (target->lines.empty()) {
-    targets_.erase(url);
-    return;
+    targets_.erase(it);
+  } else {
+    Duration wait = over ? Duration::zero() : std::chrono::seconds(1) * (1 << target->tries);
+    target->wait = loop_.after(wait, [this, key] { send(key); });
   }
-  Duration wait = over ? Duration::zero() : std::chrono::seconds(1) * (1 << target->tries);
-  target->wait = loop_.after(wait, [this, url] { send(url); });
+  next(key.first);
 }
 
 }  // namespace netserv::daemon

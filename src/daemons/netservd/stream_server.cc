@@ -11,7 +11,6 @@
 
 namespace netserv::daemon {
 namespace {
-constexpr std::size_t kMostClients = 64;
 constexpr std::size_t kMostUnread = 4u << 20;
 constexpr Duration kLinger = std::chrono::seconds(1);
 }  // namespace
@@ -21,10 +20,22 @@ bool may_connect(const SocketFile& file, uid_t user, const std::vector<gid_t>& g
   return (file.mode & S_IWGRP) != 0 && std::find(groups.begin(), groups.end(), file.group) != groups.end();
 }
 
-StreamServer::StreamServer(sys::EventLoop& loop, sys::UniqueFd listener, SocketFile file, Handler handler)
-    : loop_(loop), listener_(std::move(listener)), file_(file), handler_(std::move(handler)) {
-  on_accept_ = loop_.on_io(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_all(); });
+std::optional<ClientId> whom_to_drop(const std::vector<Guest>& guests, uid_t newcomer) {
+  std::map<uid_t, std::size_t> idle{{newcomer, 1}};
+  for (const Guest& g : guests) idle[g.user] += !g.waits;
+  const Guest* out = nullptr;
+  for (const Guest& g : guests) {
+    if (g.waits) continue;
+    auto rank = [&](const Guest& x) { return std::pair(idle[x.user], ~x.last_active); };
+    if (out == nullptr || rank(g) > rank(*out)) out = &g;
+  }
+  if (out == nullptr || idle[out->user] < idle[newcomer]) return std::nullopt;
+  return out->id;
 }
+
+StreamServer::StreamServer(sys::EventLoop& loop, sys::UniqueFd listener, SocketFile file, Handler handler)
+    : loop_(loop), file_(file), handler_(std::move(handler)),
+      acceptor_(loop, std::move(listener), [this](sys::UniqueFd fd, const sys::PeerCredentials& who) { take(std::move(fd), who); }) {}
 
 Result<std::unique_ptr<StreamServer>> StreamServer::listen(sys::EventLoop& loop, const std::string& path, unsigned mode,
                                                            Handler handler) {
@@ -35,32 +46,36 @@ Result<std::unique_ptr<StreamServer>> StreamServer::listen(sys::EventLoop& loop,
   return std::unique_ptr<StreamServer>(new StreamServer(loop, std::move(listener), file, std::move(handler)));
 }
 
-bool StreamServer::admits(int fd) const {
-  auto who = sys::peer_credentials(fd);
-  if (!who) return false;
+bool StreamServer::admits(int fd, const sys::PeerCredentials& who) const {
   std::vector<gid_t> groups(64);
   socklen_t length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) length = 0;
   groups.resize(length / sizeof(gid_t));
-  groups.push_back(who->gid);
-  if (may_connect(file_, who->uid, groups)) return true;
-  log_warning({.name = "socket"}, "refused a connection of uid {}", who->uid);
-  return false;
+  groups.push_back(who.gid);
+  return may_connect(file_, who.uid, groups);
 }
 
-void StreamServer::accept_all() {
-  while (true) {
-    auto fd = sys::accept_connection(listener_.get());
-    if (!fd || !*fd) return;
-    // Closed at once: the client sees end of file.
-    if (clients_.size() >= kMostClients || !admits(fd->get())) continue;
-    ClientId id = next_++;
-    auto client = std::make_shared<Client>();
-    client->fd = std::move(*fd);
-    client->on_io = loop_.on_io(client->fd.get(), EPOLLIN, [this, id](std::uint32_t events) { ready(id, events); });
-    clients_[id] = std::move(client);
-    handler_.opened(id);
-  }
+bool StreamServer::make_room(uid_t newcomer) {
+  if (clients_.size() < kMostClients) return true;
+  std::vector<Guest> guests;
+  for (const auto& [id, client] : clients_)
+    guests.push_back({id, client->user, client->last_active, handler_.waits(id)});
+  auto out = whom_to_drop(guests, newcomer);
+  if (out) drop(*out);
+  return out.has_value();
+}
+
+// A connection that is not taken is closed at once: the client sees end of file.
+void StreamServer::take(sys::UniqueFd fd, const sys::PeerCredentials& who) {
+  if (!admits(fd.get(), who) || !make_room(who.uid)) return;
+  ClientId id = next_++;
+  auto client = std::make_shared<Client>();
+  client->fd = std::move(fd);
+  client->user = who.uid;
+  client->last_active = ++activity_;
+  client->on_io = loop_.on_io(client->fd.get(), EPOLLIN, [this, id](std::uint32_t events) { ready(id, events); });
+  clients_[id] = std::move(client);
+  handler_.opened(id);
 }
 
 void StreamServer::ready(ClientId id, std::uint32_t events) {
@@ -73,6 +88,7 @@ void StreamServer::ready(ClientId id, std::uint32_t events) {
   ssize_t n = ::recv(client->fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return drop(id);
+  client->last_active = ++activity_;
   if (!client->closing) handler_.received(id, std::string_view(buffer, static_cast<std::size_t>(n)));
 }
 
@@ -87,6 +103,7 @@ bool StreamServer::flush(ClientId id, Client& client) {
       return false;
     }
     client.out.erase(0, static_cast<std::size_t>(n));
+    client.last_active = ++activity_;
   }
   if (client.out.empty() && client.closing && !client.lingering) {
     // Closing with input unread would reset the connection, and the client might lose the answer.

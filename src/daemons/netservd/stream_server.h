@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "sys/acceptor.h"
 #include "sys/event_loop.h"
 #include "sys/fd.h"
 #include "sys/seqpacket.h"
@@ -25,15 +27,28 @@ struct SocketFile {
 };
 bool may_connect(const SocketFile& file, uid_t user, const std::vector<gid_t>& groups);
 
+// A connection as the choice below sees it.
+struct Guest {
+  ClientId id = 0;
+  uid_t user = 0;
+  std::uint64_t last_active = 0;  // a number that grows
+  bool waits = false;             // something is owed to it
+};
+// Whose place a new connection takes when all are taken: of the user with the most connections that wait for nothing
+// (the newcomer's own counts as one more), the one that has been idle longest. Nothing: it has to go itself.
+std::optional<ClientId> whom_to_drop(const std::vector<Guest>& guests, uid_t newcomer);
+
 class StreamServer {
  public:
   struct Handler {
     std::function<void(ClientId)> opened;
     std::function<void(ClientId, std::string_view bytes)> received;
     std::function<void(ClientId)> closed;  // also after close()
+    std::function<bool(ClientId)> waits;   // for an answer, or for what it follows
   };
-  // At most 64 clients; one that leaves 4 MiB unread is closed. Beside the file's mode, who a client is
-  // (SO_PEERCRED) is held against may_connect().
+  // At most kMostClients, see whom_to_drop(); one that leaves 4 MiB unread is closed. Beside the file's mode, who a
+  // client is (SO_PEERCRED) is held against may_connect().
+  static constexpr std::size_t kMostClients = 64;
   static Result<std::unique_ptr<StreamServer>> listen(sys::EventLoop& loop, const std::string& path, unsigned mode,
                                                       Handler handler);
   void write(ClientId client, std::string_view text);
@@ -43,6 +58,8 @@ class StreamServer {
  private:
   struct Client {
     sys::UniqueFd fd;
+    uid_t user = 0;
+    std::uint64_t last_active = 0;
     std::string out;
     bool closing = false;
     bool writing = false;
@@ -50,19 +67,20 @@ class StreamServer {
     sys::EventHandle lingering;  // set: all is written, only the client's end is waited for
   };
   StreamServer(sys::EventLoop& loop, sys::UniqueFd listener, SocketFile file, Handler handler);
-  void accept_all();
-  bool admits(int fd) const;
+  void take(sys::UniqueFd fd, const sys::PeerCredentials& who);
+  bool admits(int fd, const sys::PeerCredentials& who) const;
+  bool make_room(uid_t newcomer);
   void ready(ClientId id, std::uint32_t events);
   bool flush(ClientId id, Client& client);
   void drop(ClientId id);
 
   sys::EventLoop& loop_;
-  sys::UniqueFd listener_;
   SocketFile file_;
   Handler handler_;
-  sys::EventHandle on_accept_;
   std::map<ClientId, std::shared_ptr<Client>> clients_;
   ClientId next_ = 1;
+  std::uint64_t activity_ = 0;
+  sys::Acceptor acceptor_;
 };
 
 }  // namespace netserv::daemon
