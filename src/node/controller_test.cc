@@ -162,6 +162,35 @@ TEST_F(ControllerTest, TheSameMessageAgainChangesNothing) {
   EXPECT_EQ(b.code(s.request), 507) << "still an old message";
 }
 
+TEST_F(ControllerTest, ARefusedSetupStaysRefusedWhenTheReasonHasGone) {
+  b.controller->handle(Drain{RequestId(900), true});
+  node::Setup s = b.make_setup("Mon_1.0");
+  b.controller->handle(s);
+  EXPECT_EQ(b.code(s.request), 401);
+  node::Setup other = b.make_setup("Mon_1.0");  // by policy, before it gets here
+  b.controller->handle(Refused{other.request, other.key, other.stamp, ncm::refuse(ncm::StatusCode::kFilterNotAllowed, "filter-dst", "is outside").value()});
+  EXPECT_EQ(b.code(other.request), 510);
+  b.controller->handle(Drain{RequestId(901), false});
+  b.start();
+  for (node::Setup* again : {&s, &other}) {
+    again->request = RequestId(again->request.value() + 1000);
+    b.controller->handle(*again);
+    EXPECT_EQ(b.code(again->request), 507);
+  }
+  b.settle();
+  EXPECT_TRUE(b.controller->state().modules.empty());
+  EXPECT_EQ(b.code(b.setup("Mon_1.0")), 101) << "signed anew";
+}
+
+TEST_F(ControllerTest, APolicyThatHasChangedDoesNotChangeTheAnswerToAnAcceptedMessage) {
+  node::Setup s = b.make_setup("Mon_1.0");
+  b.controller->handle(s);
+  b.settle();
+  b.controller->handle(Refused{RequestId(1000), s.key, s.stamp, ncm::refuse(ncm::StatusCode::kFilterNotAllowed, "filter-dst", "is outside").value()});
+  EXPECT_EQ(b.code(RequestId(1000)), 204);
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+}
+
 TEST_F(ControllerTest, AReplayedRemoveDoesNotRemoveANewInstallation) {
   b.setup("Mon_1.0");
   b.settle();

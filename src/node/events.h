@@ -28,6 +28,14 @@ struct Setup {
   Stamp stamp;
   std::optional<Artifact> cached;
 };
+// A SETUP that was signed well and that policy refuses. It comes here so that its nonce is used up.
+struct Refused {
+  RequestId request;
+  ModuleKey key;
+  Stamp stamp;
+  Error error;
+  std::string notification = {};
+};
 struct Remove {
   RequestId request;
   PublisherId publisher;
@@ -87,7 +95,7 @@ struct ForwarderSaid {
 };
 struct Tick {};
 
-using Event = std::variant<Setup, Remove, Drain, Enable, Reloaded, Fetched, Compiled, ContainerUp, ContainerGone,
+using Event = std::variant<Setup, Refused, Remove, Drain, Enable, Reloaded, Fetched, Compiled, ContainerUp, ContainerGone,
                            ContainerSaid, ForwarderUp, ForwarderGone, ForwarderSaid, Tick>;
 
 }  // namespace netserv::node

@@ -100,10 +100,12 @@ struct ContainerRecord {
   bool operator==(const ContainerRecord&) const = default;
 };
 
+inline constexpr std::uint64_t kRefusedSequence = 0x7fff'ffff'ffff'ffff;  // of a SETUP that was refused
+
 struct NonceRecord {
   std::string fingerprint;  // of the whole message
   WallTime until;
-  std::uint64_t sequence = 0;  // of the installation that it made or changed; 0: a REMOVE
+  std::uint64_t sequence = 0;  // of the installation that it made or changed; 0: a REMOVE; kRefusedSequence
   bool operator==(const NonceRecord&) const = default;
 };
 using NonceKey = std::pair<PublisherId, std::string>;

@@ -77,6 +77,10 @@ bool Stepper::answered_as_seen(RequestId request, const ModuleKey& key, const St
     answer(request, StatusCode::kUnchanged, id, "this very message was seen before; nothing changed", key, "");
     return true;
   }
+  if (it->second.sequence == kRefusedSequence) {
+    answer(request, refused(StatusCode::kReplayed, "nonce", "this very message was refused before: sign anew"), id);
+    return true;
+  }
   Module* module = find(key, it->second.sequence);
   if (!module || module->removing) {
     answer(request, refused(StatusCode::kReplayed, "nonce", "an old message; its module is gone: sign anew"), id);
@@ -130,17 +134,27 @@ std::optional<Error> Stepper::refusal(const Setup& setup) {
 
 void Stepper::on(const Setup& setup) {
   if (answered_as_seen(setup.request, setup.key, setup.stamp)) return;
-  if (std::optional<Error> error = refusal(setup)) {
-    Module subject;
-    subject.record.key = setup.key;
-    subject.record.spec.notification = setup.spec.notification;
-    tell(Happened::What::kRefused, subject, error->message(), static_cast<std::uint16_t>(error->code));
-    answer(setup.request, *error, setup.key.module.value());
-    return;
-  }
+  if (std::optional<Error> error = refusal(setup))
+    return refuse({setup.request, setup.key, setup.stamp, *error, setup.spec.notification});
   Module* present = find(setup.key);
   if (present && present->state != ModuleState::kFailed) return refresh(setup, *present);
   install(setup, present);
+}
+
+void Stepper::on(const Refused& refused) {
+  if (!answered_as_seen(refused.request, refused.key, refused.stamp)) refuse(refused);
+}
+
+// Once refused, a message stays refused: its replay must not take effect when the reason has gone. What there is no
+// room to remember has used up nothing.
+void Stepper::refuse(const Refused& r) {
+  bool known = state().settings.publishers.count(r.key.publisher) != 0;
+  if (known && !too_many_nonces(r.key.publisher, kMostNonces)) remember(r.key.publisher, r.stamp, kRefusedSequence);
+  Module subject;
+  subject.record.key = r.key;
+  subject.record.spec.notification = r.notification;
+  tell(Happened::What::kRefused, subject, r.error.message(), static_cast<std::uint16_t>(r.error.code));
+  answer(r.request, r.error, r.key.module.value());
 }
 
 // The publisher's container for this runtime, and a free slot in it; a new container's number is kept before it
@@ -177,14 +191,13 @@ Container* Stepper::place_for(const PublisherId& publisher, const std::string& r
 void Stepper::install(const Setup& setup, Module* failed_before) {
   // A failed module may still be in its container; it keeps its slot until it has been unloaded.
   if (failed_before && (failed_before->loaded || failed_before->loading || failed_before->unloading))
-    return answer(setup.request, refused(StatusCode::kBusy, setup.key.module.value(), "is being stopped; try again"),
-                  setup.key.module.value());
+    return refuse({setup.request, setup.key, setup.stamp, refused(StatusCode::kBusy, setup.key.module.value(), "is being stopped; try again")});
   if (failed_before) state().modules.erase(setup.key);
   ModuleSlot slot;
   Container* container = place_for(setup.key.publisher, "wasm", slot);
   if (!container)
-    return answer(setup.request, refused(StatusCode::kLimitExceeded, "modules", "no place left in the publisher's container, or no address for one"),
-                  setup.key.module.value());
+    return refuse({setup.request, setup.key, setup.stamp,
+                   refused(StatusCode::kLimitExceeded, "modules", "no place left in the publisher's container, or no address for one")});
   Module& module = state().modules[setup.key];
   module.state = ModuleState::kUninstalled;
   module.record.key = setup.key;

@@ -17,6 +17,7 @@ class Stepper {
 
   // requests.cc
   void on(const Setup& setup);
+  void on(const Refused& refused);
   void on(const Remove& remove);
   void on(const Drain& drain);
   void on(const Enable& enable);
@@ -48,6 +49,7 @@ class Stepper {
 
   // requests.cc
   std::optional<Error> refusal(const Setup& setup);
+  void refuse(const Refused& refused);
   bool answered_as_seen(RequestId request, const ModuleKey& key, const Stamp& stamp);
   void remember(const PublisherId& publisher, const Stamp& stamp, std::uint64_t sequence);
   std::optional<Error> too_many_nonces(const PublisherId& publisher, std::size_t most) const;

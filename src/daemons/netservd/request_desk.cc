@@ -65,8 +65,11 @@ RequestDesk::Outcome RequestDesk::handle(const ncm::Message& message, node::Requ
     out.event = node::Remove{id, r->publisher(), (*r)->module.to_string(), stamp_of(*request, facts.now.wall)};
   if (auto s = authenticated->as<ncm::Setup>()) {
     auto event = setup(*s, *request, id);
-    if (!event) return refuse(event.error()), out;
-    out.event = std::move(*event);
+    const node::ModuleKey key{s->publisher(), (*s)->module.id()};
+    if (!event)
+      out.event = node::Refused{id, key, stamp_of(*request, facts.now.wall), event.error(), (*s)->notification};
+    else
+      out.event = std::move(*event);
   }
   return out;
 }

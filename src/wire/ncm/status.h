@@ -53,7 +53,7 @@ enum class StatusClass : std::uint8_t {
   X(kExpired, 504, "the message is past its expires")                                                         \
   X(kExpiresTooFar, 505, "expires is more than an hour ahead")                                                \
   X(kNonceReused, 506, "the nonce was used in another message")                                               \
-  X(kReplayed, 507, "an old message again after its module was removed: sign anew")                           \
+  X(kReplayed, 507, "an old message again: sign anew")                                                        \
   X(kFilterNotAllowed, 510, "the filter reaches beyond the publisher's prefixes, ports or protocols")         \
   X(kReservedTraffic, 511, "the filter would match the node's own signalling or management")                  \
   X(kLimitExceeded, 512, "over a limit of the publisher's policy")                                            \
