@@ -151,6 +151,15 @@ Status ModuleCache::revoke(const PublisherId& publisher, const std::string& key)
   return remove_file(folder + "/" + key + ".so");
 }
 
+void ModuleCache::revoke_unless(const std::function<bool(const PublisherId&, std::string_view object)>& in_use) {
+  std::error_code error;
+  for (const auto& folder : fs::directory_iterator(root_ + "/publishers", error)) {
+    const PublisherId publisher(folder.path().filename().string());
+    for (const auto& file : fs::directory_iterator(folder.path(), error))
+      if (!in_use(publisher, file.path().filename().string())) fs::remove(file.path(), error);
+  }
+}
+
 void ModuleCache::trim(std::uint64_t most_bytes) {
   struct Object {
     fs::file_time_type made;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,8 @@ class ModuleCache {
   // Links the object into the publisher's folder; idempotent. Returns the file's name within the folder.
   Result<std::string> grant(const PublisherId& publisher, const Entry& entry);
   Status revoke(const PublisherId& publisher, const std::string& key);
+  // Revokes what a crash left granted: every object of a publisher that `in_use` does not claim.
+  void revoke_unless(const std::function<bool(const PublisherId&, std::string_view object)>& in_use);
   // Removes the object from the cache; publishers' links keep it alive for them.
   Status remove(const std::string& key);
   // Removes objects that no publisher has, the oldest first, until all together are `most_bytes` or nothing is left

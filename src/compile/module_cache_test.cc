@@ -135,5 +135,17 @@ TEST_F(ModuleCacheTest, AFullDiskIsAClearErrorAndLeavesNothing) {
   EXPECT_FALSE(small->find(digest_));
 }
 
+TEST_F(ModuleCacheTest, WhatACrashLeftGrantedIsRevoked) {
+  auto entry = cache_->add(digest_of(as_bytes("m")), object_, manifest());
+  ASSERT_TRUE(entry) << entry.error().message();
+  for (const char* publisher : {"alice", "bob"}) ASSERT_TRUE(cache_->grant(PublisherId(publisher), *entry));
+  cache_->revoke_unless([&](const PublisherId& publisher, std::string_view object) {
+    return publisher == PublisherId("alice") && object == entry->key + ".so";
+  });
+  EXPECT_EQ(files("publishers/alice"), std::vector<std::string>{entry->key + ".so"});
+  EXPECT_TRUE(files("publishers/bob").empty());
+  EXPECT_TRUE(cache_->find(digest_of(as_bytes("m"))));
+}
+
 }  // namespace
 }  // namespace netserv::compile

@@ -225,6 +225,46 @@ TEST_F(ControllerTest, AnotherDigestIsRefused) {
   EXPECT_EQ(b.code(b.setup("Mon_1.0", other)), 517);
 }
 
+std::vector<std::string> released(const fake::World& world) {
+  std::vector<std::string> out;
+  for (const Action& a : world.performed)
+    if (auto* r = std::get_if<ReleaseObject>(&a)) out.push_back(r->publisher.value() + " " + r->object);
+  return out;
+}
+
+TEST_F(ControllerTest, AnObjectThatNoModuleTookIsReleased) {
+  auto with = [&](const std::string& id, const std::string& object) {
+    node::Setup s = b.make_setup(id);
+    s.cached = Artifact{};
+    s.cached->object = object;
+    return s;
+  };
+  node::Setup first = with("Mon_1.0", "one.so");
+  b.controller->handle(first);
+  b.settle();
+  EXPECT_TRUE(released(b.world).empty());
+  first.request = RequestId(1000);  // a replay
+  b.controller->handle(first);
+  EXPECT_TRUE(released(b.world).empty()) << "in use";
+  node::Setup conflict = with("Mon_1.0", "two.so");
+  conflict.spec.digest = "d2";
+  b.controller->handle(conflict);
+  EXPECT_EQ(b.code(conflict.request), 517);
+  EXPECT_EQ(released(b.world), std::vector<std::string>{"alice two.so"});
+
+  b.world.performed.clear();
+  b.world.bad_objects = {"bad.so"};
+  b.controller->handle(with("Bad_1.0", "bad.so"));
+  b.settle();
+  ASSERT_EQ(b.state("Bad_1.0"), ModuleState::kFailed);
+  node::Setup better = with("Bad_1.0", "good.so");
+  better.spec.digest = "d2";
+  b.controller->handle(better);
+  b.settle();
+  EXPECT_EQ(b.state("Bad_1.0"), ModuleState::kActive);
+  EXPECT_EQ(released(b.world), std::vector<std::string>{"alice bad.so"});
+}
+
 TEST_F(ControllerTest, TwoIdenticalSetupsJoinADifferentOneIsBusy) {
   b.setup("Mon_1.0");
   RequestId same = b.setup("Mon_1.0");

@@ -251,6 +251,16 @@ void Stepper::filters_confirmed(Container& c) {
   }
 }
 
+void Stepper::release_unused(const PublisherId& publisher, const std::optional<Artifact>& artifact) {
+  if (!artifact) return;
+  const auto& modules = state().modules;
+  bool used = std::any_of(modules.begin(), modules.end(), [&](const auto& entry) {
+    const auto& other = entry.second.artifact;
+    return entry.first.publisher == publisher && other && other->object == artifact->object;
+  });
+  if (!used) act(ReleaseObject{publisher, artifact->object});
+}
+
 void Stepper::erase_gone() {
   auto& modules = state().modules;
   for (auto it = modules.begin(); it != modules.end();) {
@@ -270,13 +280,7 @@ void Stepper::erase_gone() {
         answer(request, StatusCode::kRemoved, gone.record.key.module.value(), "removed", gone.record.key,
                std::string(to_string(ModuleState::kUninstalled)));
     }
-    if (!gone.artifact) continue;
-    bool used = std::any_of(modules.begin(), modules.end(), [&](const auto& entry) {
-      const Module& other = entry.second;
-      return entry.first.publisher == gone.record.key.publisher && other.artifact &&
-             other.artifact->object == gone.artifact->object;
-    });
-    if (!used) act(ReleaseObject{gone.record.key.publisher, gone.artifact->object});
+    release_unused(gone.record.key.publisher, gone.artifact);
   }
   auto& containers = state().containers;
   for (auto it = containers.begin(); it != containers.end();) {

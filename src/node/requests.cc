@@ -133,12 +133,18 @@ std::optional<Error> Stepper::refusal(const Setup& setup) {
 }
 
 void Stepper::on(const Setup& setup) {
-  if (answered_as_seen(setup.request, setup.key, setup.stamp)) return;
-  if (std::optional<Error> error = refusal(setup))
-    return refuse({setup.request, setup.key, setup.stamp, *error, setup.spec.notification});
+  if (answered_as_seen(setup.request, setup.key, setup.stamp)) return release_unused(setup.key.publisher, setup.cached);
+  if (std::optional<Error> error = refusal(setup)) {
+    refuse({setup.request, setup.key, setup.stamp, *error, setup.spec.notification});
+    return release_unused(setup.key.publisher, setup.cached);
+  }
   Module* present = find(setup.key);
-  if (present && present->state != ModuleState::kFailed) return refresh(setup, *present);
-  install(setup, present);
+  const std::optional<Artifact> before = present ? present->artifact : std::nullopt;
+  if (present && present->state != ModuleState::kFailed)
+    refresh(setup, *present);
+  else
+    install(setup, present);
+  for (const auto& artifact : {before, setup.cached}) release_unused(setup.key.publisher, artifact);
 }
 
 void Stepper::on(const Refused& refused) {

@@ -50,6 +50,7 @@ class Stepper {
   // requests.cc
   std::optional<Error> refusal(const Setup& setup);
   void refuse(const Refused& refused);
+  void release_unused(const PublisherId& publisher, const std::optional<Artifact>& artifact);
   bool answered_as_seen(RequestId request, const ModuleKey& key, const Stamp& stamp);
   void remember(const PublisherId& publisher, const Stamp& stamp, std::uint64_t sequence);
   std::optional<Error> too_many_nonces(const PublisherId& publisher, std::size_t most) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
@@ -87,6 +88,12 @@ Status Netservd::start() {
     if (auto artifact = installer_->cached(m.key.publisher, m.spec.digest)) cached[m.key] = *artifact;
     if (auto error = desk_->no_longer_allowed(m, settings)) refused.emplace(m.key, *error);
   }
+  // Of a module without digest what it runs is not known; its publisher's objects stay.
+  cache_->revoke_unless([&](const PublisherId& publisher, std::string_view object) {
+    return std::any_of(snapshot.modules.begin(), snapshot.modules.end(), [&](const node::ModuleRecord& m) {
+      return m.key.publisher == publisher && object.starts_with(m.spec.digest);
+    });
+  });
   controller_->start(snapshot, settings, cached, refused);
   arm();
   poll_ = loop_.every(std::chrono::milliseconds(config_.metrics.refresh_ms), [this] {
