@@ -13,6 +13,7 @@ def text(node):
             "state_folder": str(node.state_folder),
             "run_folder": str(node.run_folder),
             "cache_folder": str(node.cache_folder),
+            **({"program_folder": str(node.program_folder)} if node.program_folder else {}),
             "management": [str(a.ip) for end in node.host.spec.ends for a in end.addresses],
         }),
         ("[forwarder]", {

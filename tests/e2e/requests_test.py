@@ -84,6 +84,33 @@ class Refusals(unittest.TestCase):
         self.assertIsNone(lab.node.module(KEEPALIVE))
 
     @in_lab()
+    def test_a_refused_request_stays_refused(self, lab):
+        lab.publisher.serve("keepalive")
+        text = lab.publisher.signed(lab.node, KEEPALIVE, "keepalive.wasm", "--filter-proto", "udp")
+        outside = lab.publisher.signed(lab.node, KEEPALIVE, "keepalive.wasm", "--filter-proto", "udp", "--filter-dst", "192.0.2.0/24")
+        lab.node.command("node", "drain")
+        self.assertEqual([int(lab.node.ncm(t).split()[2]) for t in (text, outside)], [401, 510])
+        lab.node.command("node", "undrain")
+        self.assertEqual([int(lab.node.ncm(t).split()[2]) for t in (text, outside)], [507, 507])
+        self.assertEqual(lab.node.modules(), [])
+
+    @in_lab()
+    def test_fetch_digest(self, lab):
+        lab.publisher.serve("keepalive")
+        url = lab.publisher.url("keepalive.wasm")
+        options = ("--url", url, *lab.publisher.identity(), "--fetch-digest", "--filter-port", "5060", "--filter-proto", "udp")
+        answer = lab.node.answer("setup", KEEPALIVE, *options, host=lab.publisher.host)
+        self.assertEqual(answer["state"], "ACTIVE", answer)
+        self.assertEqual(len(lab.publisher.requests()), 2, "the publisher's look, and the node's download")
+        lab.publisher.remove(lab.node, KEEPALIVE)
+        text = lab.node.command("setup", KEEPALIVE, *options, "--print", host=lab.publisher.host).stdout
+        self.assertIn(lab.publisher.digest("keepalive.wasm"), text)
+        absent = lab.node.command("setup", KEEPALIVE, "--url", lab.publisher.url("absent.wasm"), *lab.publisher.identity(),
+                                  "--fetch-digest", host=lab.publisher.host, check=False)
+        self.assertNotEqual(absent.returncode, 0)
+        self.assertIn("404", absent.stdout + absent.stderr)
+
+    @in_lab()
     def test_downloads(self, lab):
         lab.publisher.serve("keepalive")
         url = lab.publisher.url

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/log.h"
@@ -22,6 +23,18 @@ Status make_folder(const std::string& path, mode_t mode) {
   if (error) return fail(Origin::kSystem, path, "cannot be made: " + error.message());
   ::chmod(path.c_str(), mode);
   return {};
+}
+
+// Each process has one of its own name: a helper that outlived the one before must not find the files of this one,
+// least of all between the check of a download and its compilation.
+Result<std::string> fresh_work_folder(const std::string& parent) {
+  std::error_code ignored;
+  std::filesystem::remove_all(parent, ignored);
+  NETSERV_TRY(make_folder(parent, 0711));
+  std::string path = parent + "/XXXXXX";
+  if (::mkdtemp(path.data()) == nullptr) return fail_errno(parent, "mkdtemp", errno);
+  ::chmod(path.c_str(), 0711);
+  return path;
 }
 
 node::Now now() { return {sys::now(), sys::wall_now()}; }
@@ -49,10 +62,7 @@ Status Netservd::start() {
   NETSERV_TRY(lock_folders());
   NETSERV_TRY(make_folder(config_.node.state_folder + "/containers", 0711));
   NETSERV_TRY(make_folder(config_.node.run_folder + "/containers", 0711));
-  const std::string work = config_.node.cache_folder + "/work";
-  std::error_code ignored;
-  std::filesystem::remove_all(work, ignored);
-  NETSERV_TRY(make_folder(work, 0711));
+  NETSERV_ASSIGN(const std::string work, fresh_work_folder(config_.node.cache_folder + "/work"));
 
   NETSERV_ASSIGN(store_, store::SqliteStore::open(config_.node.state_folder + "/netservd.db"));
   NETSERV_ASSIGN(node::Snapshot snapshot, store_->load());
