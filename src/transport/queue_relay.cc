@@ -13,6 +13,8 @@ constexpr std::size_t kMaxMessage = 16 + 65536;
 constexpr std::size_t kMaxLent = 1024;
 // Well within what the queue's watchdog takes for stopped.
 constexpr std::chrono::milliseconds kBeat{100};
+// Longer than that the reader is not busy, but stopped.
+constexpr std::chrono::milliseconds kPatience{500};
 
 }  // namespace
 
@@ -20,7 +22,7 @@ QueueKeeper::QueueKeeper(sys::EventLoop& loop, std::unique_ptr<plane::NfQueue> q
     : queue_(std::move(queue)), reader_(std::move(reader)) {
   if (queue_) {
     packets_ = loop.on_io(queue_->fd(), EPOLLIN, [this](std::uint32_t) { on_packets(); });
-    beat_ = loop.every(kBeat, [this] { queue_->alive(sys::now()); });
+    beat_ = loop.every(kBeat, [this] { on_beat(); });
   }
   verdicts_ = loop.on_io(reader_.fd(), EPOLLIN, [this](std::uint32_t) { on_verdicts(); });
 }
@@ -29,20 +31,40 @@ void QueueKeeper::close() {
   verdicts_.reset();
   reader_.close();
   if (!queue_) return;
-  for (std::uint64_t cookie : lent_) queue_->accept(cookie);
-  lent_.clear();
+  forget_before(last_number_ + 1);
+  queue_->flush();
+}
+
+// Of these no answer comes any more.
+void QueueKeeper::forget_before(std::uint64_t number) {
+  while (!lent_.empty() && lent_.begin()->first < number) {
+    if (lent_.begin()->second.cookie != kPassed) queue_->accept(lent_.begin()->second.cookie);
+    lent_.erase(lent_.begin());
+  }
+}
+
+// No packet waits longer than kPatience, and nothing more is lent before one that does has been answered.
+void QueueKeeper::on_beat() {
+  const TimePoint now = sys::now();
+  queue_->alive(now);
+  for (auto& [number, lent] : lent_) {
+    if (now - lent.since < kPatience || lent.cookie == kPassed) continue;
+    queue_->accept(std::exchange(lent.cookie, kPassed));
+    if (!std::exchange(stalled_, true)) log_warning({.name = "interception"}, "no answers: packets pass");
+  }
   queue_->flush();
 }
 
 void QueueKeeper::on_packets() {
-  for (const forward::Packet& p : queue_->receive(sys::now())) {
+  const TimePoint now = sys::now();
+  for (const forward::Packet& p : queue_->receive(now)) {
     ByteWriter out;
-    out.u64(p.cookie);
+    out.u64(++last_number_);
     out.u32(p.ingress);
     out.bytes({p.data, p.length});
     const bool whole = p.length == p.original_length;
-    if (whole && reader_.open() && lent_.size() < kMaxLent && reader_.send(out.view())) {
-      lent_.insert(p.cookie);
+    if (whole && !stalled_ && reader_.open() && lent_.size() < kMaxLent && reader_.send(out.view())) {
+      lent_[last_number_] = {p.cookie, now};
     } else {
       queue_->accept(p.cookie);
     }
@@ -57,9 +79,12 @@ void QueueKeeper::on_verdicts() {
     if (!got || *got == sys::Channel::Received::kClosed) return close();
     if (*got == sys::Channel::Received::kNothing) break;
     ByteReader in(message.bytes);
-    const std::uint64_t cookie = in.u64();
+    const std::uint64_t number = in.u64();
     const auto verdict = static_cast<QueueVerdict>(in.u8());
-    if (!in.ok() || lent_.erase(cookie) == 0) continue;
+    if (!in.ok() || !lent_.contains(number)) continue;
+    forget_before(number);  // answers come in order
+    const std::uint64_t cookie = lent_.extract(number).mapped().cookie;
+    if (cookie == kPassed) continue;
     if (verdict == QueueVerdict::kReplace) {
       queue_->accept_changed(cookie, in.rest());
     } else if (verdict == QueueVerdict::kDrop) {
@@ -68,6 +93,9 @@ void QueueKeeper::on_verdicts() {
       queue_->accept(cookie);
     }
   }
+  // The last late answer has been given when nothing is left that passed without.
+  if (std::exchange(stalled_, !lent_.empty() && lent_.begin()->second.cookie == kPassed) && !stalled_)
+    log_info({.name = "interception"}, "answers again");
   if (queue_) queue_->flush();
 }
 
@@ -86,11 +114,11 @@ void QueueReader::on_readable() {
     }
     if (*got == sys::Channel::Received::kNothing) return;
     ByteReader in(message.bytes);
-    const std::uint64_t cookie = in.u64();
+    const std::uint64_t number = in.u64();
     const std::uint32_t interface = in.u32();
     const Answer answer = decide_(in.rest(), interface);
     ByteWriter out;
-    out.u64(cookie);
+    out.u64(number);
     out.u8(static_cast<std::uint8_t>(answer.verdict));
     out.bytes(answer.packet);
     if (const Status sent = keeper_.send(out.view()); !sent)

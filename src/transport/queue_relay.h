@@ -1,11 +1,11 @@
 // The netfilter queue takes rights that whoever reads strangers' packets should not have: a verdict needs
 // CAP_NET_ADMIN. So one process holds the queue and looks into no packet, and another without any rights decides; a
-// seqpacket pair is between them. No answer, or no room on the pair, lets the packet pass.
+// seqpacket pair is between them. No answer in time, or no room on the pair, lets the packet pass.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -26,11 +26,21 @@ class QueueKeeper {
   void close();
 
  private:
+  // A packet in the other side's hands.
+  struct Lent {
+    std::uint64_t cookie;  // or kPassed
+    TimePoint since;
+  };
+  static constexpr std::uint64_t kPassed = ~std::uint64_t{0};
   void on_packets();
   void on_verdicts();
+  void on_beat();
+  void forget_before(std::uint64_t number);
   std::unique_ptr<plane::NfQueue> queue_;
   sys::Channel reader_;
-  std::set<std::uint64_t> lent_;
+  std::map<std::uint64_t, Lent> lent_;  // by number, so oldest first; cookies are used again, numbers never
+  std::uint64_t last_number_ = 0;
+  bool stalled_ = false;  // packets passed for want of an answer, which is still due
   sys::EventHandle packets_, verdicts_, beat_;
 };
 

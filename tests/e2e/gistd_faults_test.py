@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """gistd when things go wrong around it: ends of paths, killed daemons, links and routes that change."""
 
+import os
 import pwd
+import signal
 import unittest
 from pathlib import Path
 
 from gistd_support import (BAD, GOOD, IN_QUERY, LAST_NODE, NO_NEXT_NODE, PATH, RELIABLE, ROUTING_STATUS, TENTATIVE, Capture, case,
-                           in_diamond, main, mri, new_session, wait)
+                           gistd_processes, in_diamond, main, mri, new_session, wait)
 from netserv_lab.waiting import until
 
 FLOWS = {4: ("10.1.0.2", "10.6.0.2"), 6: ("fd00:1::2", "fd00:6::2")}
@@ -141,6 +143,24 @@ class Killed(unittest.TestCase):
         self.assertEqual(rules.count("-A PREROUTING"), 1, rules)
         lab.gistds["mid"].stop()
         self.assertNotIn("netserv", lab["mid"].run("iptables-save", "-t", "mangle").stdout.lower())
+
+
+    @in_diamond
+    def test_packets_pass_a_node_whose_gistd_is_stopped(self, lab):
+        """Neither process of it has to go on for that: the keeper lets pass what is not answered, its watchdog all."""
+        lab.gistds.start("left", *PATH)
+        keeper, *children = gistd_processes(lab.gistds["mid"])
+        for stopped in ([pid for pid in children if not is_watchdog(pid)], [keeper]):
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            self.assertEqual(lab.gistds.nodes(FLOWS[4][1]), ["near", "far"])
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+            until(lambda: lab.gistds.nodes(FLOWS[4][1]) == list(PATH), "mid is back")
+
+
+def is_watchdog(pid):
+    return "watchdog" in Path(f"/proc/{pid}/comm").read_text()
 
 
 class Moved(unittest.TestCase):

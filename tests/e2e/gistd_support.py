@@ -66,7 +66,7 @@ class Gistds:
         """gist-ping's JSON answer."""
         host = self.lab[of]
         done = host.run(self.lab.build.program("gist-ping"), target, "--socket", host.folder / "gistd.sock", "--json",
-                        "--count", count, "--interval-ms", 1, *options, check=False)
+                        "--count", count, "--interval-ms", 1, "--timeout-ms", 20000, *options, check=False)
         expect(done.stdout, done.stderr)
         return json.loads(done.stdout)
 
