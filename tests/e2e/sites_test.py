@@ -52,7 +52,7 @@ class FourSites(unittest.TestCase):
         answer = lab.publisher.toward(user, "probe", "--kind", "node")
         self.assertEqual(answer.names, SITES, answer)
         self.assertEqual(answer.each("rtt_ms"), sorted(answer.each("rtt_ms")), answer)
-        self.assertGreater(answer.each("rtt_ms")[0], 0, answer)
+        self.assertGreater(answer.each("rtt_ms")[-1], 0, answer)
         self.assertEqual(answer.each("address"), [n.host.address() for n in lab.nodes.values()])
 
         answer = lab.publisher.toward(lab["user"].address(6), "probe", "--kind", "node")
@@ -66,11 +66,11 @@ class FourSites(unittest.TestCase):
 
     @in_lab("sites")
     def test_a_message_larger_than_gist_carries_at_once_reaches_every_node(self, lab):
-        long = "v" * 1990
+        long = "v" * 2025
         headers = [
             "--url", lab.publisher.url(long), "--digest", "0" * 64,
-            "--notification", lab.publisher.url(long), "--nodes", ",".join([*SITES, *(f"n{i}".ljust(60, "o") for i in range(60))]),
-            "--dependencies", "teleport/1", "--filter-src", ",".join(f"10.100.200.{i}/32" for i in range(60)),
+            "--notification", lab.publisher.url(long), "--nodes", ",".join([*SITES, *(f"n{i}".ljust(63, "o") for i in range(60))]),
+            "--dependencies", "teleport/1", "--filter-src", ",".join(f"10.100.200.{i}/32" for i in range(100, 164)),
             *[word for i in range(30) for word in ("--property", f"key{i}={'v' * 255}")]]
         self.assertGreater(sum(map(len, headers)), 17000)
         answer = lab.publisher.toward(lab["user"].address(), "setup", NETMONITOR, *headers)
