@@ -85,6 +85,12 @@ class FourSites(unittest.TestCase):
         # What the user sends comes through DETOUR, which only a flow from the user's side can find.
         answer = lab.publisher.toward(user, "trigger", "probe", "--kind", "node")
         self.assertEqual(answer.names, ["east", "detour", "west"], answer)
+        publisher = lab.publisher
+        answer = publisher.toward(user, "trigger", "setup", NETMONITOR, "--url", publisher.url("netmonitor.wasm"), "--module-file",
+                                  publisher.files / "netmonitor.wasm", *filter_of(lab))
+        self.assertEqual((answer.names, answer.each("state"), answer.status), (["east", "detour", "west"], ["ACTIVE"] * 3, 0), answer)
+        send(lab)
+        until(lambda: watched(lab)["detour"], lambda: f"the module on the way back sees the packet: {watched(lab)}")
 
     @in_lab("sites-nat")
     def test_a_user_behind_a_nat_is_reached_by_the_nats_address(self, lab):
