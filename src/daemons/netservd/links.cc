@@ -1,6 +1,7 @@
 #include "daemons/netservd/links.h"
 
 #include "base/log.h"
+#include "sys/clock.h"
 #include "wire/ipc/archive.h"
 
 namespace netserv::daemon {
@@ -8,6 +9,8 @@ namespace {
 constexpr Duration kRetry = std::chrono::milliseconds(500);
 constexpr Duration kWelcomeWait = std::chrono::seconds(5);
 constexpr int kMostMessagesARound = 32;
+constexpr Duration kPause = std::chrono::milliseconds(100);
+constexpr unsigned kMostMessagesAWindow = 500;  // 64 modules that all load, and log all they may
 constexpr std::size_t kForwarderMessage = 1u << 20;
 }  // namespace
 
@@ -118,7 +121,7 @@ bool ContainerLinks::connect(const node::ContainerRecord& container, std::uint64
   if (auto peer = sys::peer_credentials(fd->get())) link->pid = peer->pid;
   link->channel = sys::Channel(std::move(*fd));
   if (!link->channel.send(ipc::encode<ipc::ToContainer>(ipc::Hello{}))) return false;
-  link->on_readable = loop_.on_io(link->channel.fd(), EPOLLIN, [this, id](std::uint32_t) { receive(id); });
+  listen_to(*link);
   link->on_deadline = loop_.after(kWelcomeWait, [this, id] { cut_off(id, "it does not answer"); });
   links_[id] = std::move(link);
   return true;
@@ -183,12 +186,32 @@ void ContainerLinks::renew_grants(ContainerId id) {
   });
 }
 
+void ContainerLinks::listen_to(Link& link) {
+  link.on_readable = loop_.on_io(link.channel.fd(), EPOLLIN, [this, id = link.record.id](std::uint32_t) { receive(id); });
+}
+
+// More than a container has to say: it is not listened to for a while, and what it says meanwhile waits at its end.
+bool ContainerLinks::talks_too_much(Link& link) {
+  const TimePoint now = sys::now();
+  if (now - link.window >= kPause) {
+    link.window = now;
+    link.heard = 0;
+  }
+  if (++link.heard < kMostMessagesAWindow) return false;
+  link.on_readable.reset();
+  link.on_pause_end = loop_.after(kPause, [this, id = link.record.id] {
+    if (auto it = links_.find(id); it != links_.end()) listen_to(*it->second);
+  });
+  return true;
+}
+
 // A few messages at a time: one that never stops talking is not to keep the others waiting.
 void ContainerLinks::receive(ContainerId id) {
   for (int n = 0; n < kMostMessagesARound; ++n) {
     auto it = links_.find(id);
     if (it == links_.end()) return;
     std::shared_ptr<Link> link = it->second;
+    if (talks_too_much(*link)) return;
     sys::Datagram datagram;
     auto got = link->channel.receive(datagram, ipc::kMaxMessageBytes);
     if (!got) return cut_off(id, got.error().message());

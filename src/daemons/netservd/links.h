@@ -68,7 +68,9 @@ class ContainerLinks {
  private:
   struct Link {
     sys::Channel channel;
-    sys::EventHandle on_readable, on_deadline;
+    sys::EventHandle on_readable, on_deadline, on_pause_end;
+    TimePoint window;     // since when `heard` counts
+    unsigned heard = 0;   // messages
     bool welcome = false;
     std::uint64_t life = 0;
     pid_t pid = 0;
@@ -85,6 +87,8 @@ class ContainerLinks {
                const Result<lxc::ContainerStarted>& result);
   void end(ContainerId id, End how);
   void receive(ContainerId id);
+  void listen_to(Link& link);
+  bool talks_too_much(Link& link);
   void renew_grants(ContainerId id);
   void lost(ContainerId id, const std::string& reason);
   // It does not keep to the protocol: it is ended, so that a new one is started and not this one adopted again.

@@ -139,5 +139,17 @@ TEST_F(LinksTest, OneThatNeverStopsTalkingLeavesTheLoopToOthers) {
   EXPECT_LT(*said_when_others_had_their_turn_, sent / 2);
 }
 
+TEST_F(LinksTest, OneThatTalksTooMuchIsNotListenedToForAWhile) {
+  welcome();
+  const Bytes line = ipc::encode<ipc::FromContainer>(ipc::ModuleLog{ModuleId("m_1"), 1, "x"});
+  int heard_before = 0;
+  run_until([&] {
+    while (container_.send(line)) {
+    }
+    // Nobody has read since the last look, though there is as much to read as fits.
+    return std::exchange(heard_before, said_) == said_ && said_ > 400;
+  });
+}
+
 }  // namespace
 }  // namespace netserv::daemon
