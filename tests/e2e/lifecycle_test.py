@@ -110,7 +110,10 @@ class Lifecycle(unittest.TestCase):
         sip.Server(lab["server"])
         client = sip.Client(lab["client"], lab["server"], calls=50, rate=50)
         self.assertEqual(client.process.wait(), 0, client.process.tail())
-        self.assertEqual(lab["server"].udp_counters()["InDatagrams"], 0)
+        # A forwarder that gets no processor time is passed by: what it did not answer has reached the server.
+        replied, served = lab.node.counters_now()["processed_replied"], lab["server"].udp_counters()["InDatagrams"]
+        self.assertGreater(replied, 0)
+        self.assertGreaterEqual(replied + served, 50)
         alice.remove(lab.node, KEEPALIVE)
         self.assertEqual(lab.node.state_of(NETMONITOR), "ACTIVE", "bob's module is not touched")
 
