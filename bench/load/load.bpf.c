@@ -44,7 +44,7 @@ int load_generate(struct xdp_md* ctx) {
   struct load_plan* p = bpf_map_lookup_elem(&plan, &zero);
   if (!p) return XDP_ABORTED;
   __u64 now = bpf_ktime_get_ns();
-  if (p->sent == 0) p->start_ns = now;
+  if (p->sent == 0) p->start_ns = p->first_ns = now;
   __u64 due = p->start_ns + p->sent * p->interval_ps / 1000;
   if (now < due) bpf_loop(1 << 22, wait_once, &due, 0);
   // Behind by more than a millisecond: the rate asked for can't be had; don't make it up in a burst.
@@ -63,6 +63,7 @@ int load_generate(struct xdp_md* ctx) {
   }
   __u64 stamp = bpf_ktime_get_ns();
   bpf_xdp_store_bytes(ctx, length - sizeof stamp, &stamp, sizeof stamp);
+  p->last_ns = stamp;
   p->sent++;
   return bpf_redirect(p->egress, 0);
 }

@@ -17,7 +17,9 @@ using __u64 = unsigned long long;
 /* What to send. The last 8 bytes of a frame are its sending time, nanoseconds, host order. */
 struct load_plan {
   __u64 interval_ps; /* between frames; 0: as fast as it goes */
-  __u64 start_ns;    /* CLOCK_MONOTONIC; set by the program with the first frame */
+  __u64 start_ns;    /* CLOCK_MONOTONIC; set by the program with the first frame, moved on when it falls behind */
+  __u64 first_ns;    /* when the first and the last frame were sent; set by the program */
+  __u64 last_ns;
   __u64 sent;
   __u32 egress; /* ifindex */
   __u32 length; /* frame without FCS, bytes */
