@@ -12,9 +12,10 @@ constexpr unsigned kFamilyShift = 24;
 constexpr std::uint64_t kHasPorts = std::uint64_t{1} << 32;
 
 void put_address(const IpAddress& address, std::uint64_t* words) {
-  std::array<std::byte, 16> bytes{};
-  std::ranges::copy(address.bytes(), bytes.begin());
-  std::memcpy(words, bytes.data(), bytes.size());
+  words[0] = words[1] = 0;
+  const std::byte* bytes = address.bytes().data();
+  if (address.is_v4()) std::memcpy(words, bytes, 4);  // of a known length: no call
+  else std::memcpy(words, bytes, 16);
 }
 
 void put_prefix_mask(const Prefix& prefix, std::uint64_t* words) {

@@ -42,7 +42,7 @@ class FilterTable {
       for (std::uint64_t at = hash(key);; ++at) {
         std::uint32_t row = shape.index[at & (shape.index.size() - 1)];
         if (row == kNoRow) break;
-        if (shape.rows[row].key != key) continue;
+        if (!same(shape.rows[row].key, key)) continue;
         for (const Target& target : shape.rows[row].targets) hit(target);
         break;
       }
@@ -70,6 +70,10 @@ class FilterTable {
   };
   static Key masked(const Key& key, const Key& mask) {
     return {key[0] & mask[0], key[1] & mask[1], key[2] & mask[2], key[3] & mask[3], key[4] & mask[4]};
+  }
+  // In registers; operator== is a call of memcmp.
+  static bool same(const Key& a, const Key& b) {
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])) == 0;
   }
   static std::uint64_t hash(const Key& key) {
     std::uint64_t h = 0x9e3779b97f4a7c15;
