@@ -120,7 +120,7 @@ Status confine(const HelperJob& job, const std::string& scratch) {
   limits.address_space = job.memory_bytes;
 #endif
   limits.file_size = job.file_bytes;
-  limits.processes = 256;
+  limits.processes = 1024;  // of that user: up to 256 notification helpers are among them
   limits.open_files = 64;
   NETSERV_TRY(sandbox::apply_limits(limits));
   const std::span<const std::string_view> lists[] = {sandbox::dangerous_calls(), sandbox::network_calls()};

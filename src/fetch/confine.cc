@@ -26,6 +26,7 @@ Status confine_web_client(sandbox::Identity identity, const std::string& ca_file
 #endif
   resources.file_size = limits.file_bytes;
   resources.open_files = 64;
+  resources.processes = 1024;  // threads of all helpers, and of what else runs as that user: a machine has 32768 ids
   NETSERV_TRY(sandbox::apply_limits(resources));
 
   std::vector<sandbox::PathRule> paths;

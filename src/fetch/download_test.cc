@@ -207,9 +207,17 @@ TEST_F(Download, TheConfinedHalfIsNobodyAndWritesNoFiles) {
     bool nobody = ::getuid() != 0 && ::setuid(0) != 0;
     bool no_write = ::open((folder_ / "new").c_str(), O_CREAT | O_WRONLY, 0600) < 0;
     bool no_read = ::open("/etc/passwd", O_RDONLY) < 0;
+    bool bounded = false;  // threads, which it may have, are not for filling up the machine
+    pthread_attr_t small;
+    ::pthread_attr_init(&small);
+    ::pthread_attr_setstacksize(&small, 64 * 1024);
+    for (int i = 0; i < 1200 && !bounded; ++i) {
+      pthread_t thread;
+      bounded = ::pthread_create(&thread, &small, [](void*) -> void* { return ::pause(), nullptr; }, nullptr) != 0;
+    }
     char* const arguments[] = {const_cast<char*>("true"), nullptr};
     ::execv("/usr/bin/true", arguments);  // only returns if it was refused
-    ::_exit(nobody && no_write && no_read ? 42 : 2);
+    ::_exit(nobody && no_write && no_read && bounded ? 42 : 2);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
