@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   world.link(a, b);
   while (in.more()) {
     testing::Node& node = in.byte() % 2 ? a : b;
-    switch (in.byte() % 7) {
+    switch (in.byte() % 9) {
       case 0: {
         SendMessage s;
         s.data = Bytes(4 * (in.byte() % 8));
@@ -90,6 +90,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         quoted.resize(std::min<std::size_t>(quoted.size(), in.byte()));
         for (int i = in.byte() % 4; i > 0 && !quoted.empty(); --i) quoted[in.byte() % quoted.size()] = std::byte{in.byte()};
         node.perform(node.core().on_port_unreachable(quoted, world.now()));
+        break;
+      }
+      case 7: node.core().association_congested(AssociationId(in.byte()), in.byte() % 2); break;
+      case 8: {
+        world.set_link(a, b, in.byte() % 2);
+        node.perform(node.core().route_changed(Prefix(b.address, 24), world.now()));
         break;
       }
       case 5: world.run_for(std::chrono::milliseconds(10 * in.byte())); break;
