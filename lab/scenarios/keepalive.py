@@ -40,15 +40,17 @@ def run(lab):
 
     def deploy(module_id, file, *options):
         story.line(f"SETUP {module_id} towards {user.address()}: signed by {publisher.name}, filter udp port 5060 to the server")
-        answer = publisher.setup_toward(user.address(), module_id, file, "--filter-port", 5060, "--filter-proto", "udp",
-                                        "--filter-dst", f"{server_host.address()}/32", *options)
-        tell(answer)
-        expect(answer.names == routers, f"the response stack is the path: {answer}")
-        expect(set(answer.each("state")) == {"ACTIVE"}, f"{module_id} becomes ACTIVE everywhere: {answer}")
-
-    def tell(answer):
+        answer = publisher.setup_toward(user.address(), module_id, file, "--no-wait", "--filter-port", 5060,
+                                        "--filter-proto", "udp", "--filter-dst", f"{server_host.address()}/32", *options)
         for n in answer.nodes:
-            story.line(f"  {n['node']:8} {n['address']:12} round trip {n['rtt_ms']:6.1f} ms   {n['state'] or '-':7} {n['text']}")
+            story.line(f"  {n['node']:8} {n['address']:12} round trip {n['rtt_ms']:6.1f} ms   {n['state']} ({n['text']})")
+        expect(answer.names == routers, f"the response stack is the path: {answer}")
+        expect(set(answer.each("state")) == {"INSTALLING"}, f"{module_id} is fetched and compiled everywhere: {answer}")
+        for node in lab.nodes.values():
+            node.wait_for_state(module_id, "ACTIVE")
+        probed = publisher.toward(user.address(), "probe", module_id, check=True)
+        story.line("PROBE: " + ", ".join(f"{n['node']} {n['state']}" for n in probed.nodes))
+        expect(set(probed.each("state")) == {"ACTIVE"}, f"{module_id} is ACTIVE everywhere: {probed}")
 
     story.chapter("1. Without a module: the SIP server gets every keep-alive")
     server = sip.Server(server_host)
