@@ -59,6 +59,7 @@ void allow_files(Filter& f) {
 
 // udp/1's sockets, and the control channel: listened at before the filter, sent to without descriptors (sendmsg would
 // also carry a stranger's control messages). Socket options are a large part of the kernel; two of them are needed.
+// epoll_wait clears the ring's wake-ups.
 void allow_sockets(Filter& f) {
   constexpr scmp_datum_t kType = 0xf;
   for (scmp_datum_t family : {AF_INET, AF_INET6})
@@ -67,7 +68,7 @@ void allow_sockets(Filter& f) {
   f.allow(SCMP_SYS(setsockopt), {equal(1, SOL_SOCKET), equal(2, SO_SNDBUF)});
   f.allow(SCMP_SYS(getsockopt), {equal(1, SOL_SOCKET), equal(2, SO_PEERCRED)});
   for (int call : {SCMP_SYS(bind), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(accept4),
-                   SCMP_SYS(poll), SCMP_SYS(ppoll)})
+                   SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait)})
     f.allow(call);
 }
 

@@ -123,6 +123,23 @@ TEST_F(ContainerTest, ForwardsOnWithoutItsControllerAndIsAdoptedAgain) {
   EXPECT_EQ(welcome->modules[0].object, "one_1.so");
 }
 
+TEST_F(ContainerTest, SleepsAgainOnceItWasWoken) {
+  ASSERT_TRUE(c.attach_ring(1));
+  ASSERT_TRUE(c.load("one_1", 0, packet_module(kModule)));
+  // Every round of its loop moves the heartbeat.
+  auto sleeps = [&] {
+    std::uint64_t before = c.ring().heartbeat();
+    ::usleep(100'000);
+    return c.ring().heartbeat() == before;
+  };
+  for (int packet = 0; packet < 3; ++packet) {
+    ASSERT_TRUE(c.through(as_bytes("Drop"), 1));
+    bool asleep = false;
+    for (int look = 0; look < 50 && !asleep; ++look) asleep = sleeps();
+    EXPECT_TRUE(asleep) << "after packet " << packet;
+  }
+}
+
 TEST_F(ContainerTest, RefusesPathsAndForeignObjects) {
   EXPECT_FALSE(c.load_object("x_1", 0, "../run/netserv/container.log"));
   EXPECT_FALSE(c.load_object("x_1", 0, "absent.so"));
