@@ -203,7 +203,7 @@ TEST(Files, EveryByteChangedIsTakenOrRefusedButHarmless) {
   }
 }
 
-// Hole 3: a module within all the front end's limits that makes gcc burn. 200 loops within each other around 2000
+// Hole 3: a module within all the front end's limits that makes gcc burn. 200 loops within each other around 6000
 // dependent additions.
 std::string compile_bomb() {
   std::string text = R"((func (export "netserv_process") (param i32) (local)";
@@ -211,7 +211,7 @@ std::string compile_bomb() {
   text += ")";
   for (int i = 0; i < 200; ++i) text += "(loop ";
   auto local = [](int i) { return "(local.get " + std::to_string(1 + i % 200) + ")"; };
-  for (int i = 0; i < 2000; ++i)
+  for (int i = 0; i < 6000; ++i)
     text += "(local.set " + std::to_string(1 + i % 200) + " (i32.add " + local(i * 7) + "(i32.load " + local(i * 13) + ")))";
   for (int i = 0; i < 200; ++i) text += "(br_if 0 (i32.load " + local(i) + ")))";
   return packet_module(text + ")");
