@@ -114,12 +114,15 @@ Status Core::judge(const Exchange& e, ncm::Selection& selection) const {
   using ncm::StatusCode;
   const ncm::Message& ncm = e.request.ncm;
   if (!names_hosts(e.key.mri)) return ncm::refuse(StatusCode::kWrongPath, "flow", "must be between two addresses");
+  const bool is_signed = has_value(ncm, "signature");
+  if (e.request.trigger && !is_signed && e.from != RequestFrom::kClient)
+    return ncm::refuse(StatusCode::kMissingHeader, "signature", "is needed in a request that is to be turned round");
   const IpAddress& end = e.request.trigger ? source_of(e.key.mri) : destination_of(e.key.mri);
   if (has_value(ncm, "toward")) {
     const auto toward = IpAddress::parse(*ncm.find("toward"));
     if (!toward) return ncm::refuse(StatusCode::kBadValue, "toward", "is no IP address");
     if (*toward != end) return ncm::refuse(StatusCode::kWrongPath, "toward", "is not " + end.to_string() + ", where this path leads");
-  } else if (config_.require_toward && has_value(ncm, "signature")) {
+  } else if (config_.require_toward && is_signed) {
     return ncm::refuse(StatusCode::kMissingHeader, "toward", "is needed in a signed message along a path");
   }
   const std::string* nodes = ncm.find("nodes");

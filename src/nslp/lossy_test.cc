@@ -40,7 +40,7 @@ TEST_P(LossyTest, StackIsThePathAndNobodyActsTwice) {
     if (rng() % 2) session.bytes[2] = std::byte(i);
     const IpAddress end = trigger ? publisher->node.address : user->address;
     // Distinct texts, so that a controller can count each.
-    Start s = start("REMOVE m" + std::to_string(i) + " NETSERV/0.1\ntoward:" + end.to_string() + "\n\n", trigger);
+    Start s = start("REMOVE m" + std::to_string(i) + " NETSERV/0.1\nsignature:AAAA\ntoward:" + end.to_string() + "\n\n", trigger);
     s.timeout = seconds(120);
     const Finished f = request(s);
     Names expected = router_names();

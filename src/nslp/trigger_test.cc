@@ -46,6 +46,16 @@ TEST_F(TriggerTest, InnerTowardMustBeTheSender) {
   EXPECT_FALSE(publisher->core->start(start(text, true), world->now()));
 }
 
+TEST_F(TriggerTest, WhatNobodySignedIsNotTurnedRound) {
+  line(2);
+  const std::string toward = "toward:" + publisher->node.address.to_string() + "\n\n";
+  EXPECT_EQ(codes(request("PROBE NetMonitor NETSERV/0.1\n" + toward, true)), (Codes{305}));
+  for (const Station* r : router) EXPECT_TRUE(r->asked.empty()) << r->node.name;
+  std::set<gist::SessionId> sessions;
+  for (const gist::RecvMessage& m : publisher->node.received) sessions.insert(m.session);
+  EXPECT_EQ(sessions.size(), 1u);  // none but its own
+}
+
 TEST_F(TriggerTest, FlowsAreBounded) {
   Config config;
   config.max_upstream_flows = 1;
