@@ -182,10 +182,11 @@ Nli Core::own_nli(const IpAddress& address, std::uint8_t ttl) const {
   return nli;
 }
 
-// 4.4.4: longer when refreshing all states would stress the rate limit.
+// 4.4.4: longer when refreshing all states would stress the rate limit. A refresh comes after half of it at the
+// earliest and costs a querier two datagrams, its Query and its Confirm.
 Milliseconds Core::validity() const {
   const double states = static_cast<double>(queriers_.size() + responders_.size());
-  const double needed = 2000 * states / config_.send_rate;
+  const double needed = 1000 * 2 * 2 * states / config_.send_rate;
   return std::max(config_.validity, Milliseconds(static_cast<std::uint32_t>(std::min(needed, 4e9))));
 }
 

@@ -80,6 +80,7 @@ TEST_F(State, ManyStatesAreRefreshedMoreSlowly) {
   Config config = base_config();
   config.send_rate = 10;
   config.send_burst = 10000;
+  config.inactivity = std::chrono::hours(1);
   build(config);
   for (int i = 0; i < 400; ++i) {
     SendMessage s = message();
@@ -87,7 +88,16 @@ TEST_F(State, ManyStatesAreRefreshedMoreSlowly) {
     a->send(s);
   }
   world.run_for(milliseconds(100));
-  EXPECT_EQ(sent(MessageType::kQuery).back().nli->validity, Milliseconds(2000 * 400 / 10));
+  EXPECT_EQ(sent(MessageType::kQuery).back().nli->validity, Milliseconds(4000 * 400 / 10));
+
+  // The limiter never holds them back: once each state has learnt the longer time, they come no faster than its rate.
+  auto datagrams = [&] { return sent(MessageType::kQuery).size() + sent(MessageType::kConfirm).size(); };
+  world.run_for(seconds(400));
+  const std::size_t before = datagrams();
+  world.run_for(seconds(400));
+  EXPECT_EQ(a->core().querying_states(), 400u);
+  EXPECT_GT(datagrams(), before + 400);
+  EXPECT_LE(datagrams(), before + 400 * 10);
 }
 
 TEST_F(State, SessionsAreSeparate) {
