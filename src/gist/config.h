@@ -60,7 +60,7 @@ struct Config {
   double intercept_burst = 5000;
 
   std::size_t max_routing_states = 200000;
-  std::size_t max_unconfirmed = 4096;  // beyond it state is delayed; the oldest goes first
+  std::size_t max_unconfirmed = 4096;  // beyond it state is delayed to the Confirm
   std::size_t max_pending_queries = 1024;
   std::size_t max_stored_messages = 64;  // for one flow, while its handshake runs
   std::size_t max_associations = 4096;
