@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <fstream>
 #include <poll.h>
-#include <spawn.h>
 #include <sstream>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -86,6 +85,14 @@ Attempt wait_for(pid_t child, std::chrono::steady_clock::time_point until, const
   return judge(status, read_log(log_path));
 }
 
+bool redirect(int fd, const char* path, int flags) {
+  const int opened = open(path, flags, 0600);
+  if (opened < 0 || opened == fd) return opened == fd;
+  const bool done = dup2(opened, fd) == fd;
+  close(opened);
+  return done;
+}
+
 Attempt run(const BuildOptions& options, const char* level, const std::string& folder, const std::string& object_path,
             std::chrono::steady_clock::time_point until) {
   const std::string log_path = folder + "/gcc.log";
@@ -96,26 +103,19 @@ Attempt run(const BuildOptions& options, const char* level, const std::string& f
   const std::string temporary = "TMPDIR=" + folder;
   const char* const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", temporary.c_str(), nullptr};
 
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  pid_t child = -1;
-  const int error = posix_spawn(&child, options.compiler.c_str(), &actions, &attributes,
-                                const_cast<char* const*>(argv.data()), const_cast<char* const*>(environment));
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0) return {Outcome::kBroken, "can't start " + options.compiler + ": " + fail_errno("", "", error).value().text};
-  if (options.memory_bytes != 0) {
-    // In time for cc1, which the driver starts later; not a limit of this process, which may be larger.
+  if (access(options.compiler.c_str(), X_OK) != 0)
+    return {Outcome::kBroken, "can't start " + options.compiler + ": " + fail_errno("", "", errno).value().text};
+  const pid_t child = fork();
+  if (child < 0) return {Outcome::kBroken, "can't start " + options.compiler + ": " + fail_errno("", "", errno).value().text};
+  if (child == 0) {
+    setpgid(0, 0);
+    // Of the compiler alone: this process may be larger.
     const rlimit memory{options.memory_bytes, options.memory_bytes};
-    prlimit(child, RLIMIT_AS, &memory, nullptr);
+    const bool limited = options.memory_bytes == 0 || setrlimit(RLIMIT_AS, &memory) == 0;
+    if (limited && chdir(folder.c_str()) == 0 && redirect(0, "/dev/null", O_RDONLY) && redirect(1, "/dev/null", O_WRONLY) &&
+        redirect(2, log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC))
+      execve(options.compiler.c_str(), const_cast<char* const*>(argv.data()), const_cast<char* const*>(environment));
+    _exit(127);
   }
   return wait_for(child, until, log_path);
 }
