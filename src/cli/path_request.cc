@@ -126,6 +126,7 @@ int run_along_path(RequestOptions request, const PathOptions& o) {
   auto refuse = [&](Error error) { return explain(error, o.json); };
   auto route = route_of(o);
   if (!route) return refuse(route.error());
+  request.always_signed = o.trigger;  // nobody turns round what nobody signed
   request.headers["toward"] = (o.trigger ? route->source : route->destination).to_string();
   auto message = build_request(request, sys::wall_now());
   if (!message) return refuse(message.error());

@@ -118,7 +118,8 @@ Result<ncm::Message> build_request(const RequestOptions& options, WallTime now) 
   NETSERV_TRY(add_properties(options.properties, message));
   NETSERV_TRY(add_digest(options, message));
   NETSERV_ASSIGN(ncm::Request draft, ncm::parse_request(message));
-  if (ncm::needs_signature(draft) && draft.signer.signature.empty()) NETSERV_TRY(add_signature(options, now, message));
+  const bool sign = options.always_signed || ncm::needs_signature(draft);
+  if (sign && draft.signer.signature.empty()) NETSERV_TRY(add_signature(options, now, message));
   // What goes out is what a node can read: a command line can hold line ends and the like.
   NETSERV_ASSIGN(ncm::Message checked, ncm::parse_message(ncm::print_message(message)));
   NETSERV_TRY(ncm::parse_request(checked));

@@ -23,6 +23,7 @@ struct RequestOptions {
   bool fetch_digest = false;                    // of what the URL gives now
   std::string user, key_file;
   unsigned valid_seconds = 300;
+  bool always_signed = false;                   // also a PROBE of what everybody may ask
 };
 
 // The whole message, checked as a node would check it, and signed unless it needs no signature or has one.
