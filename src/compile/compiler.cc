@@ -103,9 +103,7 @@ Attempt run(const BuildOptions& options, const char* level, const std::string& f
   const std::string temporary = "TMPDIR=" + folder;
   const char* const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", temporary.c_str(), nullptr};
 
-  if (access(options.compiler.c_str(), X_OK) != 0)
-    return {Outcome::kBroken, "can't start " + options.compiler + ": " + fail_errno("", "", errno).value().text};
-  const pid_t child = fork();
+  const pid_t child = access(options.compiler.c_str(), X_OK) == 0 ? fork() : -1;
   if (child < 0) return {Outcome::kBroken, "can't start " + options.compiler + ": " + fail_errno("", "", errno).value().text};
   if (child == 0) {
     setpgid(0, 0);
@@ -117,6 +115,7 @@ Attempt run(const BuildOptions& options, const char* level, const std::string& f
       execve(options.compiler.c_str(), const_cast<char* const*>(argv.data()), const_cast<char* const*>(environment));
     _exit(127);
   }
+  setpgid(child, child);  // here as well: whoever is first, its group is there before it can be killed
   return wait_for(child, until, log_path);
 }
 
