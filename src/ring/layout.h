@@ -3,7 +3,10 @@
 // One file on a noexec tmpfs, made and sized by the forwarder, mapped by both:
 //   [RingHeader page][submit descriptors][completions][emit descriptors] page-aligned
 //   [emit data: kEmitSlots x NETSERV_SLOT_BYTES] page-aligned
-//   [window: NETSERV_WINDOW_BYTES] page-aligned; mapped into every module's linear memory too
+//   [window: `slots` x NETSERV_SLOT_BYTES] page-aligned; mapped into every module's linear memory too
+//
+// A container has a ring for each of the forwarder's workers. The window of its modules' memory is divided among them:
+// ring k of n has slots_of_part(n) slots, and its window lies at part k.
 //
 // Three single-producer, single-consumer queues of free-running 32-bit indices (position = index % size):
 //   submit    forwarder -> container: a packet lies in a window slot
@@ -30,13 +33,13 @@
 namespace netserv::ring {
 
 inline constexpr std::uint64_t kMagic = 0x4e53'5249'4e47'3031;  // "NSRING01"
-inline constexpr std::uint32_t kVersion = 2;
-inline constexpr std::uint32_t kSlots = NETSERV_WINDOW_SLOTS;
+inline constexpr std::uint32_t kVersion = 3;
+inline constexpr std::uint32_t kSlots = NETSERV_WINDOW_SLOTS;  // the most that a ring has, and the length of its queues
 inline constexpr std::uint32_t kSlotBytes = NETSERV_SLOT_BYTES;
 inline constexpr std::uint32_t kEmitSlots = 128;
 
 struct SubmitDescriptor {
-  std::uint32_t slot;             // 0..kSlots-1
+  std::uint32_t slot;             // 0..slots-1
   std::uint32_t offset;           // of the IP header within the slot, bytes
   std::uint32_t length;           // bytes there
   std::uint32_t original_length;  // on the wire, from the IP header on
@@ -73,7 +76,7 @@ static_assert(sizeof(EmitDescriptor) == 16);
 struct RingHeader {
   std::uint64_t magic;
   std::uint32_t version;
-  std::uint32_t slots;
+  std::uint32_t slots;  // of its window: even, at most kSlots
   std::uint32_t slot_bytes;
   std::uint32_t emit_slots;
 
@@ -103,7 +106,13 @@ inline constexpr std::size_t kCompleteOffset = kSubmitOffset + kSlots * sizeof(S
 inline constexpr std::size_t kEmitOffset = kCompleteOffset + kSlots * sizeof(Completion);
 inline constexpr std::size_t kEmitDataOffset = page_up(kEmitOffset + kEmitSlots * sizeof(EmitDescriptor));
 inline constexpr std::size_t kWindowOffset = kEmitDataOffset + std::size_t{kEmitSlots} * kSlotBytes;
-inline constexpr std::size_t kFileBytes = kWindowOffset + NETSERV_WINDOW_BYTES;
+constexpr std::size_t file_bytes(std::uint32_t slots) { return kWindowOffset + std::size_t{slots} * kSlotBytes; }
+inline constexpr std::size_t kFileBytes = file_bytes(kSlots);  // the longest
 static_assert(kWindowOffset % kPage == 0);
+
+inline constexpr std::uint32_t kMostParts = 16;
+// Of each ring of a container that has `parts` of them: whole pages.
+constexpr std::uint32_t slots_of_part(std::uint32_t parts) { return kSlots / parts / 2 * 2; }
+static_assert(slots_of_part(1) == kSlots && slots_of_part(kMostParts) >= 32 && 2 * kSlotBytes == kPage);
 
 }  // namespace netserv::ring

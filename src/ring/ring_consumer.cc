@@ -15,7 +15,7 @@ Result<std::unique_ptr<RingConsumer>> RingConsumer::attach(sys::UniqueFd file, s
   const RingHeader& h = ring->map_->header();
   if (h.magic != kMagic || h.version != kVersion)
     return fail(Origin::kPeer, "ring", "not a packet ring of version " + std::to_string(kVersion));
-  if (h.slots != kSlots || h.slot_bytes != kSlotBytes || h.emit_slots != kEmitSlots)
+  if (h.slots != ring->slots() || h.slot_bytes != kSlotBytes || h.emit_slots != kEmitSlots)
     return fail(Origin::kPeer, "ring", "another geometry than this build's");
   // A ring may be attached again by the same container's next process: go on where the last one stopped.
   ring->submit_tail_ = h.submit_tail.load(std::memory_order_relaxed);
@@ -30,10 +30,11 @@ Result<std::unique_ptr<RingConsumer>> RingConsumer::attach(sys::UniqueFd file, s
 std::size_t RingConsumer::take(std::span<SubmitDescriptor> out) {
   std::uint32_t ready = map_->header().submit_head.load(std::memory_order_acquire) - submit_tail_;
   std::size_t n = std::min<std::size_t>({ready, out.size(), kSlots});
+  const std::uint32_t count = slots();
   for (std::size_t i = 0; i < n; ++i) {
     SubmitDescriptor& d = out[i];
     std::memcpy(&d, &map_->submit()[(submit_tail_ + i) % kSlots], sizeof d);
-    d.slot %= kSlots;
+    if (d.slot >= count) d.slot = 0;
     d.offset = std::min(d.offset, kSlotBytes);
     d.length = std::min(d.length, kSlotBytes - d.offset);
   }
@@ -78,12 +79,12 @@ bool RingConsumer::prepare_wait() {
   RingHeader& h = map_->header();
   h.container_waiting.store(1, std::memory_order_seq_cst);
   bool idle = h.submit_head.load(std::memory_order_seq_cst) == submit_tail_;
-  if (!idle) h.container_waiting.store(0, std::memory_order_relaxed);
+  if (!idle) cancel_wait();
   return idle;
 }
 
 void RingConsumer::end_wait() {
-  map_->header().container_waiting.store(0, std::memory_order_relaxed);
+  cancel_wait();
   drain_waiting_fd(container_event_.get());
 }
 

@@ -23,8 +23,9 @@ class RingConsumer {
   static Result<std::unique_ptr<RingConsumer>> attach(sys::UniqueFd file, sys::UniqueFd container_event,
                                                       sys::UniqueFd forwarder_event);
 
-  int file_fd() const { return file_.get(); }        // the window: kWindowOffset, NETSERV_WINDOW_BYTES
-  std::span<std::byte> window() { return {map_->window_slot(0), NETSERV_WINDOW_BYTES}; }
+  int file_fd() const { return file_.get(); }  // the window: from kWindowOffset on
+  std::uint32_t slots() const { return map_->slots(); }
+  std::span<std::byte> window() { return {map_->window_slot(0), std::size_t{slots()} * kSlotBytes}; }
   int wake_fd() const { return container_event_.get(); }
 
   // The next packets, copied descriptors, up to out.size(); offset + length lies within the slot.
@@ -44,6 +45,8 @@ class RingConsumer {
   // False if there is something to take after all. Flushes first.
   bool prepare_wait();
   void end_wait();
+  // After prepare_wait(), not going to block after all.
+  void cancel_wait() { map_->header().container_waiting.store(0, std::memory_order_relaxed); }
 
  private:
   RingConsumer() = default;

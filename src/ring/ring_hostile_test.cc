@@ -18,8 +18,8 @@ struct Victim {
   std::unique_ptr<RingProducer> ring;
   std::unique_ptr<RingMapping> attacker;
 };
-Victim make_victim() {
-  auto ring = RingProducer::create("/dev/shm");
+Victim make_victim(std::uint32_t slots = kSlots) {
+  auto ring = RingProducer::create("/dev/shm", slots);
   EXPECT_TRUE(ring);
   auto map = RingMapping::map((*ring)->file_fd(), Guard::kNone);
   EXPECT_TRUE(map);
@@ -43,12 +43,14 @@ TEST(HostileRing, IndexTooFarAheadCutsTheContainerOff) {
   EXPECT_TRUE(w.ring->corrupted());
 }
 
-TEST(HostileRing, SenselessCompletionsAreCountedAndSkipped) {
-  Victim v = make_victim();
+class SenselessCompletions : public ::testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(SenselessCompletions, AreCountedAndSkipped) {
+  Victim v = make_victim(slots_of_part(GetParam()));
   auto slot = v.ring->stage(as_bytes("x"), {});
   v.ring->publish();
   Completion* c = v.attacker->complete();
-  c[0] = {kSlots, 1, NETSERV_PASS, 0, 0, 0, 0};              // no such slot
+  c[0] = {v.ring->slots(), 1, NETSERV_PASS, 0, 0, 0, 0};              // no such slot
   c[1] = {*slot ^ 1, 1, NETSERV_PASS, 0, 0, 0, 0};           // not in flight
   c[2] = {*slot, kSlotBytes + 1, NETSERV_PASS, 1, 0, 0, 0};  // too long: counts as no answer of a module
   c[3] = {*slot, 1, NETSERV_PASS, 0, 0, 0, 0};               // twice
@@ -62,8 +64,10 @@ TEST(HostileRing, SenselessCompletionsAreCountedAndSkipped) {
   EXPECT_FALSE(v.ring->corrupted());
 }
 
+INSTANTIATE_TEST_SUITE_P(Parts, SenselessCompletions, ::testing::Values(1u, 3u, 4u));
+
 TEST(HostileRing, AFileCutShortIsSurvived) {
-  Victim v = make_victim();
+  Victim v = make_victim(slots_of_part(2));
   auto slot = v.ring->stage(as_bytes("x"), {});
   v.ring->publish();
   ASSERT_EQ(::ftruncate(v.ring->file_fd(), 0), 0);
@@ -117,7 +121,7 @@ void attack(RingMapping& map, std::mt19937& random) {
 TEST(HostileRing, RandomGarbageNeverUnbalancesTheBooks) {
   for (unsigned seed = 1; seed <= 24; ++seed) {
     std::mt19937 random(seed);
-    Victim v = make_victim();
+    Victim v = make_victim(slots_of_part(1 + seed % 4));
     std::set<std::uint32_t> submitted, abandoned;
     std::vector<Reaped> out(64);
     for (int step = 0; step < 4000; ++step) {
@@ -125,7 +129,7 @@ TEST(HostileRing, RandomGarbageNeverUnbalancesTheBooks) {
       switch (random() % 4) {
         case 0:
           if (auto slot = v.ring->stage(as_bytes("some packet"), {})) {
-            ASSERT_LT(*slot, kSlots);
+            ASSERT_LT(*slot, v.ring->slots());
             ASSERT_TRUE(submitted.insert(*slot).second) << "slot given twice";
             ASSERT_FALSE(abandoned.contains(*slot) && v.ring->counters().late_completions == 0);
           }
@@ -157,7 +161,7 @@ TEST(HostileRing, RandomGarbageNeverUnbalancesTheBooks) {
           }
       }
       ASSERT_EQ(v.ring->in_container(), submitted.size());
-      ASSERT_LE(v.ring->free_slots() + submitted.size(), kSlots);
+      ASSERT_LE(v.ring->free_slots() + submitted.size(), v.ring->slots());
       if (v.ring->corrupted()) {
         v = make_victim();
         submitted.clear();

@@ -19,9 +19,11 @@ namespace {
 
 // What the signal handler may look at: plain atomics in static memory.
 struct Guarded {
-  std::atomic<std::uintptr_t> base{0};
+  std::atomic<std::uintptr_t> base{0};  // 0: free; kClaimed: about to be set
+  std::atomic<std::size_t> bytes{0};
   std::atomic<bool> faulted{false};
 };
+constexpr std::uintptr_t kClaimed = 1;
 std::array<Guarded, RingMapping::kMaxGuarded> guarded_mappings;
 struct sigaction previous_action;
 
@@ -29,9 +31,10 @@ void on_sigbus(int number, siginfo_t* info, void* context) {
   auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
   for (Guarded& g : guarded_mappings) {
     std::uintptr_t base = g.base.load(std::memory_order_acquire);
-    if (base == 0 || address < base || address - base >= kFileBytes) continue;
+    std::size_t bytes = g.bytes.load(std::memory_order_relaxed);
+    if (base <= kClaimed || address < base || address - base >= bytes) continue;
     int saved = errno;
-    void* put = ::mmap(reinterpret_cast<void*>(base), kFileBytes, PROT_READ | PROT_WRITE,
+    void* put = ::mmap(reinterpret_cast<void*>(base), bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     errno = saved;
     if (put == MAP_FAILED) break;
@@ -56,10 +59,13 @@ void install_handler() {
   });
 }
 
-int claim_guard(std::uintptr_t base) {
+int claim_guard(std::uintptr_t base, std::size_t bytes) {
   for (std::size_t i = 0; i < guarded_mappings.size(); ++i) {
     Guarded& g = guarded_mappings[i];
+    std::uintptr_t free = 0;
     if (g.base.load(std::memory_order_relaxed) != 0) continue;
+    if (!g.base.compare_exchange_strong(free, kClaimed, std::memory_order_acquire)) continue;
+    g.bytes.store(bytes, std::memory_order_relaxed);
     g.faulted.store(false, std::memory_order_relaxed);
     g.base.store(base, std::memory_order_release);
     return static_cast<int>(i);
@@ -69,10 +75,10 @@ int claim_guard(std::uintptr_t base) {
 
 }  // namespace
 
-Result<sys::UniqueFd> create_ring_file(const std::string& directory) {
+Result<sys::UniqueFd> create_ring_file(const std::string& directory, std::uint32_t slots) {
   sys::UniqueFd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd) return fail_errno(directory, "cannot make a ring file", errno);
-  if (int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(kFileBytes)); error != 0)
+  if (int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(file_bytes(slots))); error != 0)
     return fail_errno(directory, "cannot allocate a ring file", error);
   return fd;
 }
@@ -80,26 +86,27 @@ Result<sys::UniqueFd> create_ring_file(const std::string& directory) {
 Result<std::unique_ptr<RingMapping>> RingMapping::map(int fd, Guard guard) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) return fail_errno("ring", "fstat", errno);
-  if (static_cast<std::size_t>(info.st_size) != kFileBytes)
-    return fail(Origin::kPeer, "ring", "the file has " + std::to_string(info.st_size) + " bytes, not " +
-                                           std::to_string(kFileBytes));
-  void* base = ::mmap(nullptr, kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  auto bytes = static_cast<std::size_t>(info.st_size);
+  if (bytes < file_bytes(slots_of_part(kMostParts)) || bytes > kFileBytes || bytes % kPage != 0)
+    return fail(Origin::kPeer, "ring", "no ring's file has " + std::to_string(bytes) + " bytes");
+  void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) return fail_errno("ring", "mmap", errno);
+  auto slots = static_cast<std::uint32_t>((bytes - kWindowOffset) / kSlotBytes);
   int place = -1;
   if (guard == Guard::kSurviveSigbus) {
     install_handler();
-    place = claim_guard(reinterpret_cast<std::uintptr_t>(base));
+    place = claim_guard(reinterpret_cast<std::uintptr_t>(base), bytes);
     if (place < 0) {
-      ::munmap(base, kFileBytes);
+      ::munmap(base, bytes);
       return fail(Origin::kSystem, "ring", "too many rings at once");
     }
   }
-  return std::unique_ptr<RingMapping>(new RingMapping(static_cast<std::byte*>(base), place));
+  return std::unique_ptr<RingMapping>(new RingMapping(static_cast<std::byte*>(base), slots, place));
 }
 
 RingMapping::~RingMapping() {
   if (guard_ >= 0) guarded_mappings[static_cast<std::size_t>(guard_)].base.store(0, std::memory_order_release);
-  ::munmap(base_, kFileBytes);
+  ::munmap(base_, file_bytes(slots_));
 }
 
 bool RingMapping::faulted() const {

@@ -19,22 +19,22 @@
 
 namespace netserv::ring {
 
-// A zeroed, allocated, unnamed file of kFileBytes in `directory`.
-Result<sys::UniqueFd> create_ring_file(const std::string& directory);
+// A zeroed, allocated, unnamed file of file_bytes(slots) in `directory`.
+Result<sys::UniqueFd> create_ring_file(const std::string& directory, std::uint32_t slots = kSlots);
 
 enum class Guard : bool { kNone, kSurviveSigbus };
 
-// kFileBytes of a ring file, shared. Any thread; construction and destruction of guarded ones in one thread.
-// At most kMaxGuarded guarded mappings live at once.
+// A whole ring file, shared. Any thread. At most kMaxGuarded guarded mappings live at once.
 class RingMapping {
  public:
-  static constexpr std::size_t kMaxGuarded = 1024;
-  // Refuses a file of another size.
+  static constexpr std::size_t kMaxGuarded = 8192;
+  // Refuses a file of a size that no ring has.
   static Result<std::unique_ptr<RingMapping>> map(int fd, Guard guard);
   ~RingMapping();
   RingMapping(const RingMapping&) = delete;
   RingMapping& operator=(const RingMapping&) = delete;
 
+  std::uint32_t slots() const { return slots_; }
   // A SIGBUS happened: the contents are zeros that nobody else sees.
   bool faulted() const;
 
@@ -48,11 +48,12 @@ class RingMapping {
   const std::byte* window_slot(std::uint32_t slot) const {
     return base_ + kWindowOffset + std::size_t{slot} * kSlotBytes;
   }
-  std::span<std::byte> bytes() { return {base_, kFileBytes}; }
+  std::span<std::byte> bytes() { return {base_, file_bytes(slots_)}; }
 
  private:
-  RingMapping(std::byte* base, int guard) : base_(base), guard_(guard) {}
+  RingMapping(std::byte* base, std::uint32_t slots, int guard) : base_(base), slots_(slots), guard_(guard) {}
   std::byte* base_;
+  std::uint32_t slots_;
   int guard_;  // place in the table of guarded mappings, or -1
 };
 

@@ -5,9 +5,9 @@
 
 namespace netserv::ring {
 
-Result<std::unique_ptr<RingProducer>> RingProducer::create(const std::string& directory) {
-  std::unique_ptr<RingProducer> ring(new RingProducer);
-  NETSERV_ASSIGN(ring->file_, create_ring_file(directory));
+Result<std::unique_ptr<RingProducer>> RingProducer::create(const std::string& directory, std::uint32_t slots) {
+  std::unique_ptr<RingProducer> ring(new RingProducer(slots));
+  NETSERV_ASSIGN(ring->file_, create_ring_file(directory, slots));
   NETSERV_ASSIGN(ring->container_event_, make_event_fd());
   NETSERV_ASSIGN(ring->container_waits_, make_waiting_fd(ring->container_event_.get()));
   NETSERV_ASSIGN(ring->forwarder_event_, make_event_fd());
@@ -16,11 +16,11 @@ Result<std::unique_ptr<RingProducer>> RingProducer::create(const std::string& di
   RingHeader* header = new (&ring->map_->header()) RingHeader{};
   header->magic = kMagic;
   header->version = kVersion;
-  header->slots = kSlots;
+  header->slots = slots;
   header->slot_bytes = kSlotBytes;
   header->emit_slots = kEmitSlots;
   // Low slots first: a lightly loaded ring stays within a few pages.
-  for (std::uint32_t i = 0; i < kSlots; ++i) ring->free_[i] = static_cast<std::uint16_t>(kSlots - 1 - i);
+  for (std::uint32_t i = 0; i < slots; ++i) ring->free_[i] = static_cast<std::uint16_t>(slots - 1 - i);
   return ring;
 }
 
@@ -71,7 +71,7 @@ std::size_t RingProducer::reap(std::span<Reaped> out) {
   for (; ready > 0 && given < out.size(); --ready, ++complete_tail_) {
     Completion c;  // one read of shared memory, then only the copy
     std::memcpy(&c, &map_->complete()[complete_tail_ % kSlots], sizeof c);
-    if (c.slot >= kSlots) {
+    if (c.slot >= slot_count_) {
       ++counters_.bad_completions;
       continue;
     }
@@ -105,7 +105,7 @@ std::size_t RingProducer::reap(std::span<Reaped> out) {
 }
 
 void RingProducer::copy_out(std::uint32_t slot, std::span<std::byte> to) const {
-  if (slot >= kSlots || to.size() > kSlotBytes) return;
+  if (slot >= slot_count_ || to.size() > kSlotBytes) return;
   std::memcpy(to.data(), map_->window_slot(slot), to.size());
 }
 
@@ -115,12 +115,12 @@ void RingProducer::free_slot(std::uint32_t slot) {
 }
 
 void RingProducer::release(std::uint32_t slot) {
-  NETSERV_CHECK(slot < kSlots && slots_[slot] == Slot::kHeld);
+  NETSERV_CHECK(slot < slot_count_ && slots_[slot] == Slot::kHeld);
   free_slot(slot);
 }
 
 void RingProducer::abandon(std::uint32_t slot) {
-  NETSERV_CHECK(slot < kSlots && slots_[slot] == Slot::kSubmitted);
+  NETSERV_CHECK(slot < slot_count_ && slots_[slot] == Slot::kSubmitted);
   slots_[slot] = Slot::kAbandoned;
   --in_container_;
 }

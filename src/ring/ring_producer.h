@@ -56,8 +56,8 @@ struct RingCounters {
 
 class RingProducer {
  public:
-  // A new ring on the tmpfs `directory`.
-  static Result<std::unique_ptr<RingProducer>> create(const std::string& directory);
+  // A new ring of `slots` (layout.h) on the tmpfs `directory`.
+  static Result<std::unique_ptr<RingProducer>> create(const std::string& directory, std::uint32_t slots = kSlots);
 
   // What the container is given. The first wakes it: an epoll set, since whoever shares an eventfd could fill it up and
   // make it block. The second wakes this side, which reads it without ever waiting.
@@ -70,6 +70,7 @@ class RingProducer {
   std::optional<std::uint32_t> stage(ByteSpan packet, const PacketMeta& meta);
   // Shows the container all staged packets, and wakes it if it sleeps.
   void publish();
+  std::uint32_t slots() const { return slot_count_; }
   std::uint32_t free_slots() const { return free_count_; }
   std::uint32_t in_container() const { return in_container_; }  // submitted, abandoned ones not counted
 
@@ -109,7 +110,7 @@ class RingProducer {
 
  private:
   enum class Slot : std::uint8_t { kFree, kSubmitted, kHeld, kAbandoned };
-  RingProducer() = default;
+  explicit RingProducer(std::uint32_t slots) : slot_count_(slots), free_count_(slots) {}
   void free_slot(std::uint32_t slot);
 
   sys::UniqueFd file_, container_event_, container_waits_, forwarder_event_;
@@ -117,7 +118,8 @@ class RingProducer {
   std::string_view corrupt_reason_;
   std::array<Slot, kSlots> slots_{};
   std::array<std::uint16_t, kSlots> free_{};  // a stack
-  std::uint32_t free_count_ = kSlots;
+  const std::uint32_t slot_count_;
+  std::uint32_t free_count_;
   std::uint32_t in_container_ = 0;
   std::uint32_t submit_head_ = 0, published_ = 0, complete_tail_ = 0, emit_tail_ = 0;
   RingCounters counters_;

@@ -19,8 +19,8 @@ struct Pair {
 
 sys::UniqueFd duplicate(int fd) { return sys::UniqueFd(::dup(fd)); }
 
-Pair make_pair() {
-  auto producer = RingProducer::create("/dev/shm");
+Pair make_pair(std::uint32_t slots = kSlots) {
+  auto producer = RingProducer::create("/dev/shm", slots);
   EXPECT_TRUE(producer) << producer.error().message();
   auto consumer = RingConsumer::attach(duplicate((*producer)->file_fd()), duplicate((*producer)->container_event_fd()),
                                        duplicate((*producer)->forwarder_event_fd()));
@@ -115,6 +115,37 @@ TEST(Ring, FullRingRefusesAndAnAbandonedSlotComesBackLate) {
   EXPECT_EQ(ring.forwarder->reap(reaped), 0u);
   EXPECT_EQ(ring.forwarder->counters().late_completions, kSlots);
   EXPECT_EQ(ring.forwarder->free_slots(), kSlots);
+}
+
+// The shortest one, and one that does not divide its queues' length.
+TEST(Ring, ARingOfAPartOfTheWindowIsFullEarlierAndGoesRoundItsQueues) {
+  for (std::uint32_t parts : {3u, kMostParts}) {
+    Pair ring = make_pair(slots_of_part(parts));
+    ASSERT_EQ(ring.forwarder->slots(), slots_of_part(parts));
+    ASSERT_EQ(ring.container->window().size(), slots_of_part(parts) * kSlotBytes);
+    std::vector<SubmitDescriptor> taken(kSlots);
+    std::vector<Reaped> reaped(kSlots);
+    for (std::uint32_t round = 0; round < 3 * kSlots / slots_of_part(parts); ++round) {
+      std::uint32_t staged = 0;
+      while (auto slot = ring.forwarder->stage(as_bytes("x" + std::to_string(staged)), {})) {
+        ASSERT_LT(*slot, slots_of_part(parts));
+        ++staged;
+      }
+      ASSERT_EQ(staged, slots_of_part(parts));
+      ring.forwarder->publish();
+      ASSERT_EQ(ring.container->take(taken), staged);
+      for (std::uint32_t i = 0; i < staged; ++i) {
+        EXPECT_EQ(as_text(ring.container->slot_bytes(taken[i]).first(taken[i].length)), "x" + std::to_string(i));
+        Completion c{taken[i].slot, taken[i].length, NETSERV_PASS, 0, 0xff, 0, 0};
+        ring.container->complete({&c, 1});
+      }
+      ring.container->flush();
+      ASSERT_EQ(ring.forwarder->reap(reaped), staged);
+      for (std::uint32_t i = 0; i < staged; ++i) ring.forwarder->release(reaped[i].slot);
+      ASSERT_EQ(ring.forwarder->free_slots(), staged);
+    }
+    EXPECT_EQ(ring.forwarder->counters().bad_completions, 0u);
+  }
 }
 
 TEST(Ring, WakesOnlyASleepingSide) {
