@@ -22,7 +22,6 @@ constexpr int kSpins = 2000;  // looks at an empty ring before it sleeps
 class Around final : public dispatch::Surroundings {
  public:
   TimePoint now() override { return sys::now(); }
-  std::span<std::byte> window() override { return {}; }
   bool emit(ModuleSlot, std::span<const std::byte>) override { return false; }
   void report(ipc::FromContainer) override {}
   int udp_open(ModuleSlot, int, std::uint16_t) override { return -13; }
@@ -48,6 +47,7 @@ void run_batch(ring::RingConsumer& ring, dispatch::Dispatcher* dispatcher, std::
     const ring::SubmitDescriptor& d = batch[i];
     jobs[i] = {};
     jobs[i].modules = d.modules;
+    jobs[i].bytes = ring.slot_bytes(d).data();
     jobs[i].view = {.window_offset = d.slot * ring::kSlotBytes + d.offset, .length = d.length,
                     .capacity = ring::kSlotBytes - d.offset, .original_length = d.original_length,
                     .received_ns = d.received_ns, .ingress = d.ingress, .vlan = d.vlan, .flags = d.flags};
@@ -101,7 +101,7 @@ pid_t start_container(ring::RingProducer& ring, const std::string& object, const
   if (object.empty()) run_container(**far, nullptr);
   auto runtime = runtime::make_wasm_runtime();
   if (!runtime) give_up(runtime.error());
-  if (Status set = (*runtime)->set_window((*far)->file_fd(), ring::kWindowOffset, NETSERV_WINDOW_BYTES); !set)
+  if (Status set = (*runtime)->set_window({{(*far)->file_fd(), ring::kWindowOffset, 0, NETSERV_WINDOW_BYTES}}); !set)
     give_up(set.error());
   Around around;
   dispatch::Dispatcher dispatcher(**runtime, around);

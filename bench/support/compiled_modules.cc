@@ -60,7 +60,7 @@ CompiledModules::CompiledModules() : host_(std::make_unique<Host>()), runtime_(m
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0 || ftruncate(fd, NETSERV_WINDOW_BYTES) != 0) give_up(path + ": can't be made");
   void* mapped = mmap(nullptr, NETSERV_WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (mapped == MAP_FAILED || !runtime_->set_window(fd, 0, NETSERV_WINDOW_BYTES)) give_up("no packet window");
+  if (mapped == MAP_FAILED || !runtime_->set_window({{fd, 0, 0, NETSERV_WINDOW_BYTES}})) give_up("no packet window");
   window_ = static_cast<std::byte*>(mapped);
   close(fd);
 }

@@ -12,7 +12,7 @@ Result<std::unique_ptr<DeskContainer>> DeskContainer::open(ring::RingProducer& r
   NETSERV_ASSIGN(auto consumer, ring::RingConsumer::attach(sys::UniqueFd(::dup(ring.file_fd())),
                                                            sys::UniqueFd(::dup(ring.container_event_fd())),
                                                            sys::UniqueFd(::dup(ring.forwarder_event_fd()))));
-  NETSERV_TRY(runtime.set_window(consumer->file_fd(), ring::kWindowOffset, NETSERV_WINDOW_BYTES));
+  NETSERV_TRY(runtime.set_window({{consumer->file_fd(), ring::kWindowOffset, 0, NETSERV_WINDOW_BYTES}}));
   std::unique_ptr<DeskContainer> container(new DeskContainer(std::move(consumer), runtime, now, std::move(events)));
   ipc::LoadModule load;
   load.module = spec.id;
@@ -35,6 +35,7 @@ std::span<const dispatch::PacketJob> DeskContainer::run(TimePoint now) {
     const ring::SubmitDescriptor& d = descriptors_[i];
     jobs_[i] = {};
     jobs_[i].modules = d.modules;
+    jobs_[i].bytes = ring_->slot_bytes(d).data();
     jobs_[i].view = {.window_offset = d.slot * ring::kSlotBytes + d.offset, .length = d.length,
                      .capacity = ring::kSlotBytes - d.offset, .original_length = d.original_length,
                      .received_ns = d.received_ns, .ingress = d.ingress, .vlan = d.vlan, .flags = d.flags,

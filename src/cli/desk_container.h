@@ -41,7 +41,6 @@ class DeskContainer final : private dispatch::Surroundings {
       : ring_(std::move(ring)), events_(std::move(events)), now_(now), dispatcher_(runtime, *this) {}
 
   TimePoint now() override { return now_; }
-  std::span<std::byte> window() override { return ring_->window(); }
   bool emit(ModuleSlot from, std::span<const std::byte> packet) override { return ring_->emit(from, packet); }
   void report(ipc::FromContainer event) override;
   int udp_open(ModuleSlot from, int family, std::uint16_t local_port) override;

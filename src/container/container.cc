@@ -1,5 +1,6 @@
 #include "container/container.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/log.h"
@@ -35,11 +36,11 @@ Result<std::unique_ptr<Container>> Container::make(ContainerOptions options, dis
 void Container::run(const volatile std::sig_atomic_t& stop, const sigset_t& while_asleep) {
   TimePoint last_work = now(), last_look{};
   while (stop == 0) {
-    bool worked = drain_ring() > 0;
+    bool worked = drain_rings();
     TimePoint t = now();
     if (auto deadline = dispatcher_.next_deadline(); deadline && *deadline <= t) {
       dispatcher_.run_due(t);
-      if (ring_ != nullptr) ring_->flush();  // timers emit
+      flush_rings();  // timers emit
     }
     if (worked) last_work = t;
     if (t - last_look >= kLookAroundEvery) {
@@ -47,7 +48,7 @@ void Container::run(const volatile std::sig_atomic_t& stop, const sigset_t& whil
       last_look = t;
     }
     if (worked) continue;
-    if (ring_ != nullptr && t - last_work < options_.spin && !ring_->shares_core()) {
+    if (!rings_.empty() && t - last_work < options_.spin && !shares_core()) {
       cpu_relax();
       continue;
     }
@@ -55,17 +56,46 @@ void Container::run(const volatile std::sig_atomic_t& stop, const sigset_t& whil
     last_look = last_work = now();
   }
   dispatcher_.unload_all();
-  if (ring_ != nullptr) ring_->flush();
+  flush_rings();
 }
 
-std::size_t Container::drain_ring() {
-  if (ring_ == nullptr) return 0;
-  std::size_t n = ring_->take(descriptors_);
+bool Container::drain_rings() {
+  std::size_t taken = 0;
+  for (std::size_t i = 0; i < rings_.size(); ++i) taken += drain(i);
+  current_ring_ = 0;
+  return taken > 0;
+}
+
+void Container::flush_rings() {
+  for (auto& ring : rings_) ring->flush();
+}
+
+bool Container::shares_core() const {
+  return std::ranges::any_of(rings_, [](const auto& ring) { return ring->shares_core(); });
+}
+
+// False, and no ring's flag set, if there is something to take after all.
+bool Container::prepare_wait() {
+  for (std::size_t i = 0; i < rings_.size(); ++i) {
+    if (rings_[i]->prepare_wait()) continue;
+    while (i > 0) rings_[--i]->cancel_wait();
+    return false;
+  }
+  return true;
+}
+
+// A batch of one ring's packets.
+std::size_t Container::drain(std::size_t number) {
+  ring::RingConsumer& ring = *rings_[number];
+  std::size_t n = ring.take(descriptors_);
   if (n == 0) return 0;
+  current_ring_ = number;
+  const auto first_slot = static_cast<std::uint32_t>(number) * ring.slots();
   for (std::size_t i = 0; i < n; ++i) {
     const ring::SubmitDescriptor& d = descriptors_[i];
     dispatch::PacketView& view = jobs_[i].view;
-    view.window_offset = d.slot * ring::kSlotBytes + d.offset;
+    view.window_offset = (first_slot + d.slot) * ring::kSlotBytes + d.offset;
+    jobs_[i].bytes = ring.slot_bytes(d).data();
     view.length = d.length;
     view.capacity = ring::kSlotBytes - d.offset;
     view.original_length = d.original_length;
@@ -82,8 +112,8 @@ std::size_t Container::drain_ring() {
     completions_[i] = {descriptors_[i].slot, job.length, static_cast<std::uint8_t>(job.verdict), job.changed,
                        job.decided_by, job.skipped, 0};
   }
-  ring_->complete(std::span(completions_).first(n));
-  ring_->flush();
+  ring.complete(std::span(completions_).first(n));
+  ring.flush();
   return n;
 }
 
@@ -92,7 +122,9 @@ void Container::look_around(bool sleep, const sigset_t& while_asleep) {
   polled_.clear();
   polled_sockets_.clear();
   control_->add_to_poll(polled_);
-  polled_.push_back({ring_ != nullptr ? ring_->wake_fd() : -1, POLLIN, 0});
+  const std::size_t first_ring = polled_.size();
+  for (const auto& ring : rings_) polled_.push_back({ring->wake_fd(), POLLIN, 0});
+  const std::size_t first_socket = polled_.size();
   sockets_.add_to_poll(polled_);
   for (const UdpSockets::Socket& s : sockets_.sockets()) polled_sockets_.emplace_back(s.owner, s.handle);
 
@@ -105,17 +137,18 @@ void Container::look_around(bool sleep, const sigset_t& while_asleep) {
     } else {
       forever = true;
     }
-    if (ring_ != nullptr && !ring_->prepare_wait()) return;
+    if (!prepare_wait()) return;
   }
   int ready = ::ppoll(polled_.data(), polled_.size(), forever ? nullptr : &timeout, &while_asleep);
-  if (ring_ != nullptr && (sleep || polled_[2].revents != 0)) {
-    ring_->end_wait();
-    ring_->flush();
+  for (std::size_t i = 0; i < rings_.size(); ++i) {
+    if (!sleep && polled_[first_ring + i].revents == 0) continue;
+    rings_[i]->end_wait();
+    rings_[i]->flush();
   }
   if (ready <= 0) return;
   const pollfd control[2] = {polled_[0], polled_[1]};
   for (std::size_t i = 0; i < polled_sockets_.size(); ++i) {
-    if (polled_[3 + i].revents == 0) continue;
+    if (polled_[first_socket + i].revents == 0) continue;
     auto [module, handle] = polled_sockets_[i];
     sockets_.mute(module, handle);
     dispatcher_.readable(module, handle);
@@ -132,24 +165,38 @@ void Container::on_message(ipc::ToContainer message, std::vector<sys::UniqueFd> 
 }
 
 void Container::handle(const ipc::AttachRing& request, std::vector<sys::UniqueFd>& fds) {
-  auto attached = attach_ring(fds);
+  auto attached = attach_rings(fds);
   if (attached) ring_generation_ = request.generation;
   control_->send(ipc::RingAttached{request.generation, attached ? "" : attached.error().message()});
 }
 
-Status Container::attach_ring(std::vector<sys::UniqueFd>& fds) {
-  if (fds.size() != 3) return fail(Origin::kPeer, "ring", "needs three descriptors");
-  NETSERV_ASSIGN(auto ring, ring::RingConsumer::attach(std::move(fds[0]), std::move(fds[1]), std::move(fds[2])));
-  auto mapped = runtime_.set_window(ring->file_fd(), ring::kWindowOffset, NETSERV_WINDOW_BYTES);
-  if (!mapped) {
-    // Back to the old one, so that no module is left between the two.
-    if (ring_ != nullptr)
-      if (auto back = runtime_.set_window(ring_->file_fd(), ring::kWindowOffset, NETSERV_WINDOW_BYTES); !back)
-        ring_.reset();
+Status Container::map_windows(const Rings& rings) {
+  std::vector<dispatch::WindowPart> parts;
+  for (const auto& ring : rings) {
+    std::size_t bytes = ring->window().size();
+    parts.push_back({ring->file_fd(), ring::kWindowOffset, static_cast<std::uint32_t>(parts.size() * bytes), bytes});
+  }
+  return runtime_.set_window(parts);
+}
+
+Status Container::attach_rings(std::vector<sys::UniqueFd>& fds) {
+  const std::size_t count = fds.size() / 3;
+  if (count == 0 || fds.size() % 3 != 0 || count > ring::kMostParts)
+    return fail(Origin::kPeer, "ring", "needs three descriptors for each ring");
+  Rings rings;
+  for (std::size_t i = 0; i < fds.size(); i += 3) {
+    NETSERV_ASSIGN(auto ring, ring::RingConsumer::attach(std::move(fds[i]), std::move(fds[i + 1]), std::move(fds[i + 2])));
+    if (ring->slots() != ring::slots_of_part(static_cast<std::uint32_t>(count)))
+      return fail(Origin::kPeer, "ring", "is not one of " + std::to_string(count));
+    rings.push_back(std::move(ring));
+  }
+  if (Status mapped = map_windows(rings); !mapped) {
+    // Back to the old ones, so that no module is left between the two.
+    if (!rings_.empty() && !map_windows(rings_)) rings_.clear();
     return mapped;
   }
-  if (ring_ != nullptr) ring_->flush();
-  ring_ = std::move(ring);
+  flush_rings();
+  rings_ = std::move(rings);
   return {};
 }
 
@@ -175,13 +222,8 @@ void Container::handle(const ipc::GetStatus&, std::vector<sys::UniqueFd>&) { con
 
 TimePoint Container::now() { return sys::now(); }
 
-std::span<std::byte> Container::window() {
-  if (ring_ == nullptr) return {};
-  return ring_->window();
-}
-
 bool Container::emit(ModuleSlot from, std::span<const std::byte> packet) {
-  return ring_ != nullptr && ring_->emit(from, packet);
+  return !rings_.empty() && rings_[current_ring_]->emit(from, packet);
 }
 
 void Container::report(ipc::FromContainer event) {

@@ -1,8 +1,8 @@
-// A service container's process: one loop over the packet ring, the control connection, timers and sockets.
+// A service container's process: one loop over its packet rings, the control connection, timers and sockets.
 //
 // With packets there, it goes from batch to batch and looks at the rest once a millisecond. Without, it spins
-// for `spin`, unless the forwarder needs the same core, then sleeps in ppoll until the ring's eventfd, a message, a socket or a timer wakes it: an idle
-// container uses no time. The ring's heartbeat counts rounds; a forwarder that doubts it kicks the eventfd.
+// for `spin`, unless the forwarder needs the same core, then sleeps in ppoll until a ring's eventfd, a message, a socket or a timer wakes it: an idle
+// container uses no time. A ring's heartbeat counts rounds; a forwarder that doubts it kicks the eventfd.
 #pragma once
 
 #include <csignal>
@@ -36,7 +36,11 @@ class Container final : private dispatch::Surroundings, private ControlServer::H
  private:
   Container(ContainerOptions options, dispatch::ModuleRuntime& runtime);
 
-  std::size_t drain_ring();
+  std::size_t drain(std::size_t ring);
+  bool drain_rings();
+  void flush_rings();
+  bool shares_core() const;
+  bool prepare_wait();
   void look_around(bool sleep, const sigset_t& while_asleep);
 
   // ControlServer::Handler
@@ -48,11 +52,12 @@ class Container final : private dispatch::Surroundings, private ControlServer::H
   void handle(const ipc::UpdateModule&, std::vector<sys::UniqueFd>&);
   void handle(const ipc::UnloadModule&, std::vector<sys::UniqueFd>&);
   void handle(const ipc::GetStatus&, std::vector<sys::UniqueFd>&);
-  Status attach_ring(std::vector<sys::UniqueFd>& fds);
+  using Rings = std::vector<std::unique_ptr<ring::RingConsumer>>;
+  Status attach_rings(std::vector<sys::UniqueFd>& fds);
+  Status map_windows(const Rings& rings);
 
   // dispatch::Surroundings
   TimePoint now() override;
-  std::span<std::byte> window() override;
   bool emit(ModuleSlot from, std::span<const std::byte> packet) override;
   void report(ipc::FromContainer event) override;
   int udp_open(ModuleSlot from, int family, std::uint16_t local_port) override {
@@ -73,7 +78,8 @@ class Container final : private dispatch::Surroundings, private ControlServer::H
   dispatch::ModuleRuntime& runtime_;
   UdpSockets sockets_;
   std::unique_ptr<ControlServer> control_;
-  std::unique_ptr<ring::RingConsumer> ring_;
+  Rings rings_;  // one for each of the forwarder's workers
+  std::size_t current_ring_ = 0;  // the one whose packets modules are at; timers' and sockets' packets leave by the first
   std::uint64_t ring_generation_ = 0;
   dispatch::Dispatcher dispatcher_;
   std::vector<pollfd> polled_;

@@ -83,23 +83,20 @@ bool Dispatcher::needs_snapshot(std::size_t place, std::span<PacketJob* const> j
 }
 
 void Dispatcher::take_snapshot(std::span<PacketJob* const> jobs) {
-  std::span<std::byte> window = surroundings_.window();
   std::size_t bytes = 0;
   for (const PacketJob* job : jobs) bytes += job->view.length;
   if (snapshot_.size() < bytes) snapshot_.resize(bytes);
   std::byte* to = snapshot_.data();
   for (const PacketJob* job : jobs) {
-    std::span<std::byte> packet = window.subspan(job->view.window_offset, job->view.length);
-    std::copy(packet.begin(), packet.end(), to);
+    std::copy_n(job->bytes, job->view.length, to);
     to += job->view.length;
   }
 }
 
 void Dispatcher::restore_snapshot(std::span<PacketJob* const> jobs) {
-  std::span<std::byte> window = surroundings_.window();
   const std::byte* from = snapshot_.data();
   for (const PacketJob* job : jobs) {
-    std::copy_n(from, job->view.length, window.data() + job->view.window_offset);
+    std::copy_n(from, job->view.length, job->bytes);
     from += job->view.length;
   }
 }

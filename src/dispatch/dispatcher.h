@@ -37,10 +37,11 @@ inline constexpr std::size_t kLogLineBytes = 1024;
 inline constexpr unsigned kLogBurst = 20;
 inline constexpr Duration kLogInterval = std::chrono::milliseconds(100);  // one line earns its place back
 
-// One packet on its way through the chain. The caller fills `view` and `modules`; the rest is the outcome,
+// One packet on its way through the chain. The caller fills `view`, `bytes` and `modules`; the rest is the outcome,
 // meant as in ring::Completion.
 struct PacketJob {
   PacketView view;
+  std::byte* bytes = nullptr;  // the same memory as view.window_offset, for the host
   std::uint64_t modules = 0;
 
   Verdict verdict = Verdict::kPass;
@@ -55,8 +56,6 @@ class Surroundings {
  public:
   virtual ~Surroundings() = default;
   virtual TimePoint now() = 0;
-  // The packet window, or empty if there is none.
-  virtual std::span<std::byte> window() = 0;
   virtual bool emit(ModuleSlot from, std::span<const std::byte> packet) = 0;
   // ModuleTrapped, ModuleRestarted, ModuleLog.
   virtual void report(ipc::FromContainer event) = 0;

@@ -27,6 +27,7 @@ struct DispatcherTest : ::testing::Test {
   PacketJob job(std::uint32_t slot, std::uint64_t modules, std::uint32_t length = 60) {
     PacketJob j;
     j.view.window_offset = slot * NETSERV_SLOT_BYTES;
+    j.bytes = out.bytes.data() + j.view.window_offset;
     j.view.length = length;
     j.view.capacity = NETSERV_SLOT_BYTES;
     j.modules = modules;

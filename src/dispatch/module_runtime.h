@@ -94,6 +94,14 @@ class Module {
   virtual Run stop() = 0;
 };
 
+// `bytes` bytes of file `fd` from `offset` on, at `at` of the packet window. Whole pages.
+struct WindowPart {
+  int fd = -1;
+  std::size_t offset = 0;
+  std::uint32_t at = 0;
+  std::size_t bytes = 0;
+};
+
 class ModuleRuntime {
  public:
   virtual ~ModuleRuntime() = default;
@@ -101,9 +109,9 @@ class ModuleRuntime {
   // Loads, maps the current window, and runs the module's start function. `host` outlives the module. A trap or
   // a refusal while starting is an Error (origin publisher) that names the module.
   virtual Result<std::unique_ptr<Module>> load(const ModuleSpec& spec, ModuleHost& host) = 0;
-  // The packet window: `bytes` bytes of file `fd` from `offset` on, mapped into every loaded module and into
-  // those to come. Replaces the one before. The runtime duplicates fd.
-  virtual Status set_window(int fd, std::size_t offset, std::size_t bytes) = 0;
+  // The packet window, from its start on and without gaps, mapped into every loaded module and into those to come.
+  // Replaces the one before. The runtime duplicates the descriptors.
+  virtual Status set_window(const std::vector<WindowPart>& parts) = 0;
 };
 
 }  // namespace netserv::dispatch

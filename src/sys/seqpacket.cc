@@ -12,7 +12,7 @@
 namespace netserv::sys {
 namespace {
 
-constexpr std::size_t kMaxFds = 8;
+constexpr std::size_t kMaxFds = 64;
 
 Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};

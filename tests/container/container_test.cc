@@ -123,6 +123,46 @@ TEST_F(ContainerTest, ForwardsOnWithoutItsControllerAndIsAdoptedAgain) {
   EXPECT_EQ(welcome->modules[0].object, "one_1.so");
 }
 
+// Two modules see what lies in any ring's part of the window, and one sees the other's changes there.
+TEST_F(ContainerTest, SeveralRingsDivideTheWindowAndAreExchangedUnderLoadedModules) {
+  ASSERT_TRUE(c.attach_ring(1, 2));
+  ASSERT_TRUE(c.load("one_1", 0, packet_module(kModule)));
+  ASSERT_TRUE(c.load_object("two_1", 1, "one_1.so"));
+  std::uint64_t seen = 0;
+  for (std::uint32_t parts : {2u, 3u, 1u, ring::kMostParts}) {
+    ASSERT_TRUE(c.attach_ring(parts, parts));
+    for (std::uint32_t k = 0; k < parts; ++k) {
+      ring::RingProducer& ring = c.ring(k);
+      while (ring.free_slots() > 1) ASSERT_TRUE(ring.stage(as_bytes("Drop me"), {.modules = 1}));
+      auto last = ring.stage(as_bytes("Add two"), {.modules = 3});  // at the end of its part
+      ASSERT_TRUE(last);
+      ring.publish();
+      std::uint32_t dropped = 0, changed = 0;
+      for (ring::Reaped r; dropped + changed < ring.slots();) {
+        if (ring.reap({&r, 1}) == 0) {
+          pollfd woken{ring.forwarder_event_fd(), POLLIN, 0};
+          if (ring.prepare_wait()) {
+            ASSERT_EQ(::poll(&woken, 1, 20'000), 1);
+          }
+          ring.end_wait();
+          continue;
+        }
+        (r.verdict == NETSERV_DROP ? dropped : changed) += 1;
+        if (r.slot == *last) {
+          Bytes back(7);
+          ring.copy_out(r.slot, back);
+          EXPECT_EQ(as_text(back), "Cdd two") << "ring " << k << " of " << parts;
+        }
+        ring.release(r.slot);
+      }
+      EXPECT_EQ(changed, 1u);
+      seen += ring.slots();
+    }
+  }
+  EXPECT_EQ(status("one_1").packets, seen);
+  EXPECT_EQ(status("one_1").traps, 0u);
+}
+
 TEST_F(ContainerTest, SleepsAgainOnceItWasWoken) {
   ASSERT_TRUE(c.attach_ring(1));
   ASSERT_TRUE(c.load("one_1", 0, packet_module(kModule)));

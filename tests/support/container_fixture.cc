@@ -76,7 +76,7 @@ ContainerFixture::ContainerFixture() {
 }
 
 ContainerFixture::~ContainerFixture() {
-  ring_.reset();
+  rings_.clear();
   channel_.close();
   ::close(watcher_pipe_);
   ::waitpid(watcher_, nullptr, 0);
@@ -129,28 +129,33 @@ Result<ipc::FromContainer> ContainerFixture::next_message() {
   return ipc::decode<ipc::FromContainer>(datagram.bytes);
 }
 
-Status ContainerFixture::attach_ring(std::uint64_t generation) {
-  NETSERV_ASSIGN(auto made, ring::RingProducer::create(folder_ + "/ring"));
-  NETSERV_ASSIGN(auto attached,
-                 ask<ipc::RingAttached>(ipc::AttachRing{generation}, {made->file_fd(), made->container_event_fd(),
-                                                                      made->forwarder_event_fd()}));
+Status ContainerFixture::attach_ring(std::uint64_t generation, std::uint32_t parts) {
+  std::vector<std::unique_ptr<ring::RingProducer>> rings;
+  std::vector<int> fds;
+  for (std::uint32_t i = 0; i < parts; ++i) {
+    NETSERV_ASSIGN(auto made, ring::RingProducer::create(folder_ + "/ring", ring::slots_of_part(parts)));
+    fds.insert(fds.end(), {made->file_fd(), made->container_event_fd(), made->forwarder_event_fd()});
+    rings.push_back(std::move(made));
+  }
+  NETSERV_ASSIGN(auto attached, ask<ipc::RingAttached>(ipc::AttachRing{generation}, fds));
   if (!attached.error.empty()) return fail(Origin::kSystem, "ring", attached.error);
-  ring_ = std::move(made);
+  rings_ = std::move(rings);
   return {};
 }
 
-std::optional<ring::Reaped> ContainerFixture::through(ByteSpan packet, std::uint64_t modules) {
+std::optional<ring::Reaped> ContainerFixture::through(ByteSpan packet, std::uint64_t modules, std::size_t number) {
+  ring::RingProducer& ring = *rings_[number];
   ring::PacketMeta meta;
   meta.original_length = static_cast<std::uint32_t>(packet.size());
   meta.modules = modules;
-  if (!ring_->stage(packet, meta)) return {};
-  ring_->publish();
+  if (!ring.stage(packet, meta)) return {};
+  ring.publish();
   ring::Reaped out;
-  while (ring_->reap({&out, 1}) == 0) {
-    if (!ring_->prepare_wait()) continue;
-    pollfd woken{ring_->forwarder_event_fd(), POLLIN, 0};
+  while (ring.reap({&out, 1}) == 0) {
+    if (!ring.prepare_wait()) continue;
+    pollfd woken{ring.forwarder_event_fd(), POLLIN, 0};
     int ready = ::poll(&woken, 1, kPatienceMs);
-    ring_->end_wait();
+    ring.end_wait();
     if (ready <= 0) return {};
   }
   return out;

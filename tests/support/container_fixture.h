@@ -57,11 +57,11 @@ class ContainerFixture {
   }
   std::vector<ipc::FromContainer> unasked;
 
-  // A new ring on a noexec tmpfs, given to the container.
-  Status attach_ring(std::uint64_t generation);
-  ring::RingProducer& ring() { return *ring_; }
-  // One packet through the ring; empty if nothing came back in ten seconds.
-  std::optional<ring::Reaped> through(ByteSpan packet, std::uint64_t modules);
+  // A new ring, or several that divide the window, on a noexec tmpfs, given to the container.
+  Status attach_ring(std::uint64_t generation, std::uint32_t parts = 1);
+  ring::RingProducer& ring(std::size_t number = 0) { return *rings_[number]; }
+  // One packet through a ring; empty if nothing came back in ten seconds.
+  std::optional<ring::Reaped> through(ByteSpan packet, std::uint64_t modules, std::size_t ring = 0);
   // Compiles into the module folder and asks the container to load it.
   Status load(const std::string& id, int slot, std::string_view wat);
   Status load_object(const std::string& id, int slot, const std::string& object);
@@ -78,7 +78,7 @@ class ContainerFixture {
   int watcher_pipe_ = -1;
   pid_t watcher_ = 0;
   sys::Channel channel_;
-  std::unique_ptr<ring::RingProducer> ring_;
+  std::vector<std::unique_ptr<ring::RingProducer>> rings_;
   std::uint64_t age_ = 0;
 };
 

@@ -27,7 +27,7 @@ void RuntimeFixture::make_window() {
   void* at = mmap(nullptr, NETSERV_WINDOW_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   NETSERV_CHECK(at != MAP_FAILED);
   windows_.push_back(static_cast<std::byte*>(at));
-  const Status status = runtime_->set_window(fd, 0, NETSERV_WINDOW_BYTES);
+  const Status status = runtime_->set_window({{fd, 0, 0, NETSERV_WINDOW_BYTES}});
   NETSERV_CHECK(status.has_value());
   close(fd);
 }

@@ -34,7 +34,7 @@ class FakeRuntime final : public ModuleRuntime {
     behaviour.properties = spec.properties;
     return std::make_unique<Loaded>(behaviour);
   }
-  Status set_window(int, std::size_t, std::size_t) override { return {}; }
+  Status set_window(const std::vector<WindowPart>&) override { return {}; }
 
  private:
   struct Loaded final : Module {
@@ -66,7 +66,6 @@ class FakeSurroundings final : public Surroundings {
   std::vector<ModuleSlot> sockets_closed;
 
   TimePoint now() override { return time; }
-  std::span<std::byte> window() override { return bytes; }
   bool emit(ModuleSlot, std::span<const std::byte> packet) override {
     if (emitted.size() >= emit_room) return false;
     emitted.emplace_back(packet.begin(), packet.end());

@@ -99,9 +99,14 @@ Status WasmInstance::find_areas() {
 }
 
 Status WasmInstance::set_window(const Window& window) {
-  if (dead_ || window_at_ == 0) return {};
-  if (window.bytes == 0) return {};
-  return memory_->map_window(window.fd, window.offset, window_at_, window.bytes);
+  if (dead_ || window_at_ == 0 || window.empty()) return {};
+  std::size_t covered = 0;
+  for (const dispatch::WindowPart& part : window) {
+    NETSERV_TRY(memory_->map_window(part.fd, part.offset, window_at_ + part.at, part.bytes));
+    covered += part.bytes;
+  }
+  if (covered == NETSERV_WINDOW_BYTES) return {};
+  return memory_->unmap_window(window_at_ + static_cast<std::uint32_t>(covered), NETSERV_WINDOW_BYTES - covered);
 }
 
 Status WasmInstance::start_step(netserv_entry entry, const char* what, std::uint32_t& result) {

@@ -17,12 +17,8 @@
 
 namespace netserv::runtime {
 
-// The file that packets lie in; bytes == 0: none yet.
-struct Window {
-  int fd = -1;
-  std::size_t offset = 0;
-  std::size_t bytes = 0;
-};
+// What packets lie in; empty: nothing yet.
+using Window = std::vector<dispatch::WindowPart>;
 
 class WasmInstance final : public dispatch::Module {
  public:

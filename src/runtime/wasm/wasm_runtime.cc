@@ -2,14 +2,16 @@
 
 #include <cerrno>
 #include <fcntl.h>
-#include <unistd.h>
 #include <vector>
 
 #include "netserv/abi.h"
 #include "runtime/wasm/instance.h"
+#include "sys/fd.h"
 
 namespace netserv::runtime {
 namespace {
+
+constexpr std::size_t kPage = 4096;
 
 class WasmRuntime final : public dispatch::ModuleRuntime {
  public:
@@ -17,7 +19,6 @@ class WasmRuntime final : public dispatch::ModuleRuntime {
       : thread_(std::move(thread)), options_(options) {}
   ~WasmRuntime() override {
     NETSERV_CHECK(live_.empty());
-    if (window_.fd >= 0) close(window_.fd);
   }
 
   std::string_view name() const override { return "wasm"; }
@@ -29,21 +30,28 @@ class WasmRuntime final : public dispatch::ModuleRuntime {
     return std::unique_ptr<dispatch::Module>(std::move(instance));
   }
 
-  Status set_window(int fd, std::size_t offset, std::size_t bytes) override {
-    if (bytes != NETSERV_WINDOW_BYTES || offset % 4096 != 0)
-      return fail(Origin::kSystem, "packet window", "has another size or alignment than the ABI's");
-    const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0) return fail_errno("packet window", "dup", errno);
-    const Window next{copy, offset, bytes};
+  Status set_window(const Window& parts) override {
+    Window next = parts;
+    std::vector<sys::UniqueFd> files;
+    std::size_t covered = 0;
+    for (dispatch::WindowPart& part : next) {
+      if (part.at != covered || part.bytes % kPage != 0 || part.offset % kPage != 0)
+        return fail(Origin::kSystem, "packet window", "has a gap or a part that is no whole pages");
+      covered += part.bytes;
+      files.emplace_back(fcntl(part.fd, F_DUPFD_CLOEXEC, 0));
+      if (!files.back()) return fail_errno("packet window", "dup", errno);
+      part.fd = files.back().get();
+    }
+    if (covered == 0 || covered > NETSERV_WINDOW_BYTES)
+      return fail(Origin::kSystem, "packet window", "is not of the ABI's size");
     for (WasmInstance* instance : live_) {
       if (Status status = instance->set_window(next); !status) {
         for (WasmInstance* undo : live_) (void)undo->set_window(window_);
-        close(copy);
         return status;
       }
     }
-    if (window_.fd >= 0) close(window_.fd);
-    window_ = next;
+    window_ = std::move(next);
+    files_ = std::move(files);
     return {};
   }
 
@@ -51,6 +59,7 @@ class WasmRuntime final : public dispatch::ModuleRuntime {
   std::unique_ptr<GuestThread> thread_;
   const WasmOptions options_;
   Window window_;
+  std::vector<sys::UniqueFd> files_;  // of its parts
   std::vector<WasmInstance*> live_;
 };
 

@@ -22,7 +22,7 @@
 
 namespace netserv::ipc {
 
-inline constexpr std::uint32_t kContainerProtocol = 1;
+inline constexpr std::uint32_t kContainerProtocol = 2;
 inline constexpr std::size_t kMaxMessageBytes = 128 * 1024;
 
 struct Hello {
@@ -31,8 +31,9 @@ struct Hello {
   template <class A> void fields(A& a) { a(protocol); }
 };
 
-// Carries three descriptors: the ring file, the container's wake-up eventfd, the forwarder's. Replaces the ring
-// before at a batch boundary; packets still in the old one are lost to modules (the forwarder counts them).
+// Carries three descriptors for each ring (as many as the forwarder has workers): the ring file, the container's
+// wake-up eventfd, the forwarder's. Replaces the rings before at a batch boundary; packets still in the old ones are
+// lost to modules (the forwarder counts them).
 struct AttachRing {
   std::uint64_t generation = 0;  // chosen by netservd, echoed
   bool operator==(const AttachRing&) const = default;
