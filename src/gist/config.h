@@ -45,7 +45,7 @@ struct Config {
   Duration t1 = std::chrono::milliseconds(500);
   Duration t2 = std::chrono::seconds(32);  // 64 * T1
   unsigned max_queries = 7;                // in one handshake; with T1 that is 63.5 s, sooner by a message's timeout
-  unsigned max_responses = 7;
+  Duration confirm_timeout = std::chrono::seconds(30);  // No_Confirm: a Response is not repeated, the next Query's is another
   Duration inactivity = std::chrono::seconds(90);  // Inactive_QNode until SetStateLifetime says otherwise
   Duration connect_timeout = std::chrono::seconds(10);
   Duration answer_timeout = std::chrono::seconds(2);  // for the application to answer a Query

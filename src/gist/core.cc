@@ -32,7 +32,7 @@ Outputs Core::answer_query(QueryTicket ticket, const QueryAnswer& answer, TimePo
   // 4.3.2: where the Query ends, peering is the only choice.
   const bool last = network_.is_local(query.datagram.destination);
   if (answer.peer || last) {
-    accept_query(std::move(query), answer.data, now);
+    accept_query(query, answer.data.value_or(Bytes{}), now);
   } else {
     for (NodeAction action : kNodeMachine.step(NodeState::kIdle, NodeEvent::kQueryDeclined).actions)
       if (action == NodeAction::kPropagateQuery) pass_query(query.datagram, query.message.header, answer.data, now, &query.message);
@@ -142,9 +142,7 @@ void Core::fire(TimerId timer, TimePoint now) {
       if (q) querying_event(*q, QueryingEvent::kInactive, now);
       return;
     case Timer::kNoConfirm:
-      if (r)
-        responding_event(*r, r->sent >= config_.max_responses ? RespondingEvent::kNoConfirmLimit
-                                                              : RespondingEvent::kNoConfirm, now);
+      if (r) responding_event(*r, RespondingEvent::kNoConfirm, now);
       return;
     case Timer::kExpire:
       if (r) responding_event(*r, RespondingEvent::kExpire, now);

@@ -124,14 +124,20 @@ class Core {
   // core_responding.cc
   void receive_query(ReceivedQuery query, TimePoint now);
   bool validate_query(const ReceivedQuery& query, TimePoint now);
-  void accept_query(ReceivedQuery query, const std::optional<Bytes>& data, TimePoint now);
+  // What the application peers on, with its payload for the Response and the association that this takes, if any.
+  struct AcceptedQuery {
+    const ReceivedQuery& query;
+    const Bytes& data;
+    AssociationId over{};
+  };
+  void accept_query(const ReceivedQuery& query, const Bytes& data, TimePoint now);
   void receive_confirm(const Message& message, const Arrival& arrival, TimePoint now);
   bool confirm_fits_association(const Message& message, const Arrival& arrival, const CookieContents& cookie,
                                 Responding* responder, TimePoint now);
   void responding_event(Responding& r, RespondingEvent event, TimePoint now, const Message* message = nullptr,
                         const Arrival* arrival = nullptr, const SendMessage* request = nullptr,
-                        const CookieContents* cookie = nullptr);
-  void send_response(const ReceivedQuery& query, const Bytes& data, bool confirm, AssociationId over, TimePoint now);
+                        const CookieContents* cookie = nullptr, const AcceptedQuery* accepted = nullptr);
+  void send_response(const AcceptedQuery& accepted, bool confirm, TimePoint now);
   void install_querier(Responding& r, const Message* confirm, const Arrival* arrival, const CookieContents* cookie,
                        TimePoint now);
   AssociationId reusable_association(const Message& query, const Mri& mri);
@@ -169,7 +175,7 @@ class Core {
   void release_send_queue(TimePoint now);
   bool address_query_mode(const Mri& mri, bool signalling_source, const Egress& egress, Datagram& out) const;
   std::optional<Egress> egress_for(const Mri& mri) const;
-  std::size_t datagram_limit(const IpAddress& destination, std::uint16_t first_hop_mtu) const;
+  std::size_t datagram_room(const IpAddress& destination, std::uint16_t first_hop_mtu) const;
   void report(const SendMessage& message, SendError error, const ErrorObject* cause = nullptr,
               TransferAttributes used = {});
   void notify(const RoutingState& state, NetworkNotification::Type type, RouteStatus status, SiiHandle sii);

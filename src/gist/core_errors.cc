@@ -59,7 +59,7 @@ void Core::send_error(const DecodeError& error, const Arrival& arrival, bool to_
   out.destination_port = in.source_port;
   m.nli = own_nli(out.source, 0);
   const Result<Bytes> bytes = encode_datagram(m);
-  if (!bytes || bytes->size() + 64 > datagram_limit(out.destination, egress->mtu))
+  if (!bytes || bytes->size() > datagram_room(out.destination, egress->mtu))
     return event(Event::Type::kTooLargeForError, error.header.nslp, out.destination, "");
   send_datagram(m, std::move(out), false, now);
 }

@@ -207,10 +207,10 @@ bool Core::send_query(Querying& q, TimePoint now) {
   // S=0 only if the flow's address differs from the signalling one (5.2.1).
   m.header.source_is_signalling = q.source_is_signalling = datagram.source == egress->address;
   m.nli = own_nli(egress->address, down ? datagram.ttl : q.ip_distance);
-  const std::size_t limit = datagram_limit(datagram.destination, egress->mtu);
+  const std::size_t room = datagram_room(datagram.destination, egress->mtu);
   const auto too_large = [&] {
     const Result<Bytes> bytes = encode_datagram(m);
-    return !bytes || bytes->size() + 64 > limit;
+    return !bytes || bytes->size() > room;
   };
   if (q.riding && too_large()) {
     // 4.3.3: it must go over an association.

@@ -7,6 +7,9 @@
 namespace netserv::gist {
 namespace {
 
+// An application's payload in a Response must not make it longer than so many times the Query.
+constexpr std::size_t kMaxResponseGrowth = 3;
+
 ErrorInfo mri_info(const Message& m, std::uint16_t value_offset) {
   ByteWriter object;
   (void)encode_object(object, ObjectType::kMri, m);
@@ -53,7 +56,7 @@ void Core::receive_query(ReceivedQuery query, TimePoint now) {
   const Arrival arrival{Transport::kDatagram, &query.datagram, nullptr};
   if (responders_.contains(key)) {
     if (m.nslp_data) deliver(m, arrival, {}, {}, query.ip_distance);
-    return accept_query(std::move(query), {}, now);
+    return accept_query(query, {}, now);
   }
   // 4.3.2: the application decides whether to peer.
   if (pending_.size() >= config_.max_pending_queries)
@@ -66,10 +69,11 @@ void Core::receive_query(ReceivedQuery query, TimePoint now) {
   pending_.emplace(ticket, std::move(query));
 }
 
-void Core::accept_query(ReceivedQuery query, const std::optional<Bytes>& data, TimePoint now) {
+void Core::accept_query(const ReceivedQuery& query, const Bytes& data, TimePoint now) {
   const Message& m = query.message;
   const RoutingKey key{inverted(*m.mri), *m.session, m.header.nslp};
   const AssociationId over = m.stack_proposal ? reusable_association(m, key.mri) : AssociationId{};
+  const AcceptedQuery accepted{query, data, over};
   const bool new_association = m.stack_proposal && over.value() == 0 && !own_proposal().profiles.empty();
   const bool confirm = new_association || config_.responder_policy != ResponderPolicy::kImmediate;
   const auto it = responders_.find(key);
@@ -80,7 +84,7 @@ void Core::accept_query(ReceivedQuery query, const std::optional<Bytes>& data, T
     const NodeEvent node_event = delayed ? NodeEvent::kQueryAcceptedDelayed : NodeEvent::kQueryAccepted;
     for (NodeAction action : kNodeMachine.step(NodeState::kIdle, node_event).actions) {
       if (action == NodeAction::kSendStatelessResponse)
-        return send_response(query, data.value_or(Bytes{}), true, over, now);
+        return send_response(accepted, true, now);
       if (action == NodeAction::kCreateResponder) r = create_responding(key, now);
     }
     if (!r) return;
@@ -96,15 +100,15 @@ void Core::accept_query(ReceivedQuery query, const std::optional<Bytes>& data, T
   r->interface = interface;
   r->ip_distance = query.ip_distance;
   r->response_association = over;
-  r->query = std::make_unique<ReceivedQuery>(std::move(query));
-  r->response_data = data.value_or(Bytes{});
-  r->sent = 0;
-  responding_event(*r, confirm ? RespondingEvent::kQueryConfirm : RespondingEvent::kQuery, now);
+  r->claimant = std::make_unique<Claimant>(Claimant{*m.nli, query.datagram.source_port});
+  const RespondingEvent received = confirm ? RespondingEvent::kQueryConfirm : RespondingEvent::kQuery;
+  responding_event(*r, received, now, nullptr, nullptr, nullptr, nullptr, &accepted);
 }
 
 // Performs what the machine says. `r` may be gone afterwards.
 void Core::responding_event(Responding& r, RespondingEvent event, TimePoint now, const Message* message,
-                            const Arrival* arrival, const SendMessage* request, const CookieContents* cookie) {
+                            const Arrival* arrival, const SendMessage* request, const CookieContents* cookie,
+                            const AcceptedQuery* accepted) {
   const std::uint64_t id = r.id, destroyed = destroyed_;
   const auto& step = kRespondingMachine.step(r.state, event);
   if (!step.handled) return;
@@ -114,25 +118,21 @@ void Core::responding_event(Responding& r, RespondingEvent event, TimePoint now,
   for (RespondingAction action : step.actions) {
     switch (action) {
       case RespondingAction::kSendResponse:
-        send_response(*r.query, r.response_data, false, r.response_association, now);
-        r.query.reset();
+        send_response(*accepted, false, now);
+        r.claimant.reset();
         break;
-      case RespondingAction::kSendResponseForConfirm:
-        ++r.sent;
-        send_response(*r.query, r.response_data, true, r.response_association, now);
-        break;
-      case RespondingAction::kStartNoConfirm:
-        r.back_off = config_.t1;
-        set_timer(id, Timer::kNoConfirm, now + r.back_off);
-        break;
-      case RespondingAction::kBackOffNoConfirm:
-        r.back_off = std::min(r.back_off * 2, config_.t2);
-        set_timer(id, Timer::kNoConfirm, now + r.back_off);
-        break;
+      case RespondingAction::kSendResponseForConfirm: send_response(*accepted, true, now); break;
+      case RespondingAction::kStartNoConfirm: set_timer(id, Timer::kNoConfirm, now + config_.confirm_timeout); break;
       case RespondingAction::kStopNoConfirm: cancel_timer(id, Timer::kNoConfirm); break;
       case RespondingAction::kStartExpire:
         set_timer(id, Timer::kExpire, now + std::chrono::duration_cast<Duration>(validity()));
         break;
+      case RespondingAction::kExtendExpire: {
+        const Peer* peer = peers_.find(r.sii);
+        if (peer && *peer == Peer{r.claimant->nli.peer_identity, r.claimant->nli.interface_address, r.claimant->udp_port})
+          set_timer(id, Timer::kExpire, now + std::chrono::duration_cast<Duration>(validity()));
+        break;
+      }
       case RespondingAction::kInstallPeer: install_querier(r, message, arrival, cookie, now); break;
       case RespondingAction::kDeliverPayload:
         if (message->nslp_data) {
@@ -164,8 +164,8 @@ void Core::responding_event(Responding& r, RespondingEvent event, TimePoint now,
 }
 
 // Built from the Query alone, so that it can be sent without state.
-void Core::send_response(const ReceivedQuery& query, const Bytes& data, bool confirm, AssociationId over,
-                         TimePoint now) {
+void Core::send_response(const AcceptedQuery& accepted, bool confirm, TimePoint now) {
+  const auto& [query, data, over] = accepted;
   const Message& q = query.message;
   const Peer querier{q.nli->peer_identity, q.nli->interface_address, query.datagram.source_port};
   const std::optional<Egress> egress = network_.route(querier.address, {});
@@ -210,8 +210,11 @@ void Core::send_response(const ReceivedQuery& query, const Bytes& data, bool con
   datagram.destination = querier.address;
   datagram.source_port = config_.udp_port;
   datagram.destination_port = querier.udp_port;
+  // 8.4: whoever is named as the querier may never have asked, so it gets little more than what came.
+  const std::size_t most = std::min(datagram_room(datagram.destination, egress->mtu),
+                                    kMaxResponseGrowth * query.datagram.payload.size());
   const Result<Bytes> bytes = encode_datagram(m);
-  if (!bytes || bytes->size() + 64 > datagram_limit(datagram.destination, egress->mtu)) m.nslp_data.reset();
+  if (!bytes || bytes->size() > most) m.nslp_data.reset();
   send_datagram(m, std::move(datagram), false, now);
 }
 
@@ -295,9 +298,9 @@ bool Core::confirm_fits_association(const Message& m, const Arrival& arrival, co
 
 void Core::install_querier(Responding& r, const Message* confirm, const Arrival* arrival, const CookieContents* cookie,
                            TimePoint now) {
-  const Nli* nli = r.query ? &*r.query->message.nli : nullptr;
+  const Nli* nli = r.claimant ? &r.claimant->nli : nullptr;
   if (confirm && !(nli && r.wire_mri)) nli = cookie && cookie->local_nli ? &*cookie->local_nli : &*confirm->nli;
-  std::uint16_t port = r.query ? r.query->datagram.source_port : std::uint16_t{0};
+  std::uint16_t port = r.claimant ? r.claimant->udp_port : std::uint16_t{0};
   if (arrival && arrival->datagram && !r.wire_mri) port = arrival->datagram->source_port;
   set_peer(r, {nli->peer_identity, nli->interface_address, port ? port : kUdpPort});
   if (arrival && arrival->association) {
@@ -308,7 +311,7 @@ void Core::install_querier(Responding& r, const Message* confirm, const Arrival*
   } else if (r.response_association.value() != 0) {
     use_association(r, r.response_association, now);
   }
-  if (confirm) r.query.reset();
+  if (confirm) r.claimant.reset();
 }
 
 // 4.4.3 and 5.7.1: one to the same peer that is no weaker than what the full Response would have offered, and as

@@ -71,7 +71,7 @@ void Core::send_stateless(const SendMessage& m, TimePoint now) {
   const bool down = direction_of(m.mri) == Direction::kDownstream;
   data.nli = own_nli(egress->address, down ? datagram.ttl : std::uint8_t{0});
   const Result<Bytes> bytes = encode_datagram(data);
-  if (!bytes || bytes->size() + 64 > datagram_limit(datagram.destination, egress->mtu))
+  if (!bytes || bytes->size() > datagram_room(datagram.destination, egress->mtu))
     return report(m, SendError::kTooLarge);
   const bool sent = send_datagram(data, std::move(datagram), true, now);
   report(m, sent ? SendError::kNone : SendError::kOverload);
@@ -107,7 +107,7 @@ void Core::send_explicitly(const SendMessage& m, TimePoint now) {
   datagram.ttl = m.ip_ttl.value_or(config_.ip_ttl);
   data.nli = own_nli(egress->address, direction_of(m.mri) == Direction::kDownstream ? datagram.ttl : std::uint8_t{0});
   const Result<Bytes> bytes = encode_datagram(data);
-  if (!bytes || bytes->size() + 64 > datagram_limit(datagram.destination, egress->mtu))
+  if (!bytes || bytes->size() > datagram_room(datagram.destination, egress->mtu))
     return report(m, SendError::kTooLarge);
   const bool sent = send_datagram(data, std::move(datagram), false, now);
   report(m, sent ? SendError::kNone : SendError::kOverload);
@@ -142,7 +142,7 @@ Core::Sent Core::transmit(RoutingState& state, const SendMessage& m, TimePoint n
   const bool down = direction_of(state.key.mri) == Direction::kDownstream;
   data.nli = own_nli(egress->address, down ? datagram.ttl : state.ip_distance);
   const Result<Bytes> bytes = encode_datagram(data);
-  if (!bytes || bytes->size() + 64 > datagram_limit(datagram.destination, egress->mtu)) return Sent::kNeedsAssociation;
+  if (!bytes || bytes->size() > datagram_room(datagram.destination, egress->mtu)) return Sent::kNeedsAssociation;
   const bool sent = send_datagram(data, std::move(datagram), false, now);
   report(m, sent ? SendError::kNone : SendError::kOverload);
   return Sent::kDone;
@@ -222,10 +222,11 @@ bool Core::address_query_mode(const Mri& mri, bool signalling_source, const Egre
   return true;
 }
 
-// 4.3.3: IP packet size, 64 bytes of which are for IP and UDP.
-std::size_t Core::datagram_limit(const IpAddress& destination, std::uint16_t first_hop_mtu) const {
-  if (const auto known = network_.path_mtu(destination)) return *known;
-  return std::min<std::size_t>(first_hop_mtu, 576);
+// 4.3.3: the packet's size is limited, 64 bytes of which are for IP and UDP.
+std::size_t Core::datagram_room(const IpAddress& destination, std::uint16_t first_hop_mtu) const {
+  const auto known = network_.path_mtu(destination);
+  const std::size_t limit = known ? *known : std::min<std::size_t>(first_hop_mtu, 576);
+  return limit - std::min<std::size_t>(limit, 64);
 }
 
 void Core::report(const SendMessage& m, SendError error, const ErrorObject* cause, TransferAttributes used) {

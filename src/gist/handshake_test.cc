@@ -212,31 +212,103 @@ TEST_F(Handshake, WithTheFlowsSourceIcmpIsNotSeenAndTheSecondQueryIs) {
   EXPECT_EQ(m->notified(NetworkNotification::Type::kLastNode), 1u);
 }
 
-TEST_F(Handshake, LostConfirmIsRepairedByRepeatingTheResponse) {
-  // RFC5971: 5.3.3-7, 6.3-2
-  build();
-  lose(MessageType::kConfirm, 2);
-  a->send(message());
-  world.run_for(milliseconds(100));
-  EXPECT_EQ(responding()->state, RespondingState::kAwaitingConfirm);
-  world.run_for(seconds(3));
-  EXPECT_EQ(responding()->state, RespondingState::kEstablished);
-  const std::vector<Flight> responses = flights(MessageType::kResponse);
-  ASSERT_EQ(responses.size(), 3u);
-  EXPECT_EQ(responses[1].at - responses[0].at, milliseconds(500));
-  EXPECT_EQ(responses[2].at - responses[1].at, milliseconds(1000));
-}
-
-TEST_F(Handshake, NoConfirmAtAllLeavesNoState) {
+// 8.4: no Query makes a node send more than one packet, whatever becomes of it.
+TEST_F(Handshake, AResponseIsSentOnlyAsTheAnswerToAQuery) {
+  // RFC5971: 6.3-2
   build();
   lose(MessageType::kConfirm);
   a->send(message());
   world.run_for(milliseconds(100));
-  ASSERT_TRUE(responding());
+  ASSERT_EQ(responding()->state, RespondingState::kAwaitingConfirm);
+  const Datagram query = flights(MessageType::kQuery).at(0).datagram;
   a->perform(a->core().set_state_lifetime({kNslp, World::flow(*a, *b), session, {}}, world.now()));
+  world.run_for(seconds(29));
+  EXPECT_EQ(sent(MessageType::kResponse).size(), 1u);
+  ASSERT_EQ(m->core().responding_states(), 1u);
+  Datagram again = query;
+  again.ttl = 63;
+  again.interface = 1;
+  world.inject(*m, again);  // is answered, and the wait for the Confirm begins anew
+  EXPECT_EQ(sent(MessageType::kResponse).size(), 2u);
+  world.run_for(seconds(29));
+  EXPECT_EQ(m->core().responding_states(), 1u);
   world.run_for(seconds(100));
   EXPECT_EQ(m->core().responding_states(), 0u);
-  EXPECT_EQ(flights(MessageType::kResponse).size(), 7u) << "a bounded number of Responses for one Query";
+  EXPECT_EQ(sent(MessageType::kResponse).size(), 2u);
+}
+
+TEST_F(Handshake, LostConfirmIsRepairedByTheNextQuery) {
+  Config config = base_config();
+  config.inactivity = std::chrono::hours(1);
+  build(config);
+  lose(MessageType::kConfirm, 1);
+  a->send(message());
+  world.run_for(milliseconds(100));
+  ASSERT_EQ(responding()->state, RespondingState::kAwaitingConfirm);
+  m->send(answer(7));  // waits
+  world.run_for(seconds(23));
+  EXPECT_EQ(responding()->state, RespondingState::kEstablished) << "by the refresh";
+  EXPECT_EQ(a->received.size(), 1u);
+  EXPECT_EQ(sent(MessageType::kResponse).size(), sent(MessageType::kQuery).size());
+}
+
+TEST_F(Handshake, LostConfirmIsRepairedByDataAtOnce) {
+  build();
+  lose(MessageType::kConfirm, 1);
+  a->send(message());
+  world.run_for(milliseconds(100));
+  a->send(message(2));
+  world.run_for(milliseconds(100));
+  EXPECT_EQ(errors(m), std::vector<std::string>{"5/0"});
+  EXPECT_EQ(responding()->state, RespondingState::kEstablished);
+  EXPECT_EQ(sent(MessageType::kResponse).size(), 2u);
+}
+
+TEST_F(Handshake, ConfirmOfARefreshMayBeLost) {
+  Config config = base_config();
+  config.inactivity = std::chrono::hours(1);
+  build(config);
+  a->send(message());
+  world.run_for(seconds(1));
+  lose(MessageType::kConfirm, 1);
+  world.run_for(seconds(120));
+  EXPECT_EQ(responding()->state, RespondingState::kEstablished);
+  EXPECT_EQ(m->count(Event::Type::kStateDeleted), 0u) << "its Query was the installed peer's";
+}
+
+// Nor does somebody else's Query keep the state of a peer that is gone.
+TEST_F(Handshake, OnlyTheInstalledPeersQueryExtendsItsState) {
+  build();
+  a->send(message());
+  world.run_for(seconds(1));
+  Message query = sent(MessageType::kQuery).at(0);
+  a->perform(a->core().set_state_lifetime({kNslp, World::flow(*a, *b), session, {}}, world.now()));
+  query.nli->peer_identity[0] ^= std::byte{1};
+  for (int i = 0; i < 4; ++i) {
+    world.run_for(seconds(7));
+    inject(query);
+  }
+  EXPECT_EQ(responding()->state, RespondingState::kAwaitingRefresh);
+  world.run_for(seconds(2));
+  EXPECT_EQ(m->core().responding_states(), 0u);
+}
+
+TEST_F(Handshake, ResponsesAreLittleLongerThanTheirQueries) {
+  for (const ResponderPolicy policy : {ResponderPolicy::kImmediate, ResponderPolicy::kAwaitConfirm, ResponderPolicy::kDelayed}) {
+    for (const bool wants_association : {false, true}) {
+      SCOPED_TRACE(std::to_string(static_cast<int>(policy)) + (wants_association ? ", association" : ""));
+      Config config = tls_config();
+      config.responder_policy = policy;
+      build(config);
+      m->on_query = [](const RecvMessage&) { return QueryAnswer{true, words(100)}; };
+      a->send(wants_association ? reliable() : message());
+      world.run_for(milliseconds(11));
+      const Bytes query = flights(MessageType::kQuery).back().datagram.payload;
+      const Bytes response = flights(MessageType::kResponse).back().datagram.payload;
+      EXPECT_LE(response.size(), 3 * query.size());
+      EXPECT_FALSE(decode_datagram(response)->nslp_data) << "a payload four times as long as the Query";
+    }
+  }
 }
 
 TEST_F(Handshake, ExtraConfirmsAreIgnored) {

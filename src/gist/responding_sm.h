@@ -1,7 +1,8 @@
 // The Responding-SM of RFC 5971, 6.3 (figure 8): routing state that a peer's Query asked for.
 //
 // Case 1 (no Confirm needed) and case 3 (state only with the Confirm) begin in Established, case 2 in
-// AwaitingConfirm. The RFC's rule 9 says "start No_Response" where it means No_Confirm.
+// AwaitingConfirm. The number of Responses after which rule 9 ends it is one: a Response is sent only as the answer to
+// a Query, since one that is repeated by itself makes a node whose Query was forged send many packets to a stranger (8.4).
 #pragma once
 
 #include "gist/machine.h"
@@ -16,8 +17,7 @@ enum class RespondingEvent : std::uint8_t {
   kConfirm,         // rx_Confirm, verified
   kData,            // rx_Data
   kNslpData,        // tg_NSLPData
-  kNoConfirm,       // to_No_Confirm [!nConf_reached]
-  kNoConfirmLimit,  // to_No_Confirm [nConf_reached]
+  kNoConfirm,       // to_No_Confirm
   kExpire,          // to_Expire_RNode
   kNoRoutingState,  // er_NoRSM
   kReleased,        // the application wants the state no more
@@ -28,10 +28,10 @@ enum class RespondingEvent : std::uint8_t {
 enum class RespondingAction : std::uint8_t {
   kSendResponse,            // R=0
   kSendResponseForConfirm,  // R=1
-  kStartNoConfirm,          // with the initial value
-  kBackOffNoConfirm,
+  kStartNoConfirm,
   kStopNoConfirm,
   kStartExpire,
+  kExtendExpire,  // if the Query is the installed peer's: its Confirm may be lost
   kInstallPeer,
   kDeliverPayload,
   kSendMessage,

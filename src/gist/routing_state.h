@@ -67,22 +67,24 @@ struct Querying : RoutingState {
   bool wants_association() const { return wants_reliable || wants_secure; }
 };
 
-// A Query as it arrived, kept while the application thinks and while its Response may have to be repeated.
+// A Query as it arrived, kept while the application thinks.
 struct ReceivedQuery {
   Message message;  // hop count as received
   Datagram datagram;
   std::uint8_t ip_distance = 0;
 };
 
+// Who a Query says it comes from; to be believed when the Confirm comes.
+struct Claimant {
+  Nli nli;
+  std::uint16_t udp_port = 0;
+};
+
 struct Responding : RoutingState {
   RespondingState state = RespondingState::kBirth;
-  std::unique_ptr<ReceivedQuery> query;  // while a Confirm is awaited
-  Bytes response_data;
-  AssociationId response_association{};  // the Response goes over it
-  unsigned sent = 0;                     // Responses to the last Query
-  Duration back_off{};
-  Milliseconds validity{};
-  std::uint32_t interface = 0;  // where the Query came in
+  std::unique_ptr<Claimant> claimant;    // of the last Query, while its Confirm is awaited
+  AssociationId response_association{};  // that Query's Response went over it
+  std::uint32_t interface = 0;           // where the Query came in
 };
 
 }  // namespace netserv::gist

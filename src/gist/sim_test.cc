@@ -112,7 +112,6 @@ TEST_P(Simulation, EveryNodeInstallsOnceAndTheAnswerIsThePath) {
   Config config;
   config.tcp_port = 30000;
   config.max_queries = 12;
-  config.max_responses = 12;
   config.t2 = seconds(4);
   config.responder_policy = static_cast<ResponderPolicy>(random() % 3);
   config.query_source = random() % 2 ? QuerySource::kSignalling : QuerySource::kFlowFirst;
