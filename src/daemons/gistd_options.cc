@@ -18,7 +18,8 @@ struct Raw {
   std::string run_directory = "/run/netserv", socket_mode = "660", intercept = "filter", query_source = "signalling";
   std::vector<std::string> interfaces, router_alerts, peers;
   unsigned tcp_port = 270, tls_port = 271, queue = 8101, router_alert = 0;
-  unsigned validity_ms = 30000, hold_time_ms = 30000, t1_ms = 500, max_queries = 7, send_rate = 5000, intercept_rate = 50000;
+  unsigned validity_ms = 30000, hold_time_ms = 30000, t1_ms = 500, max_queries = 7, send_rate = 5000, intercept_rate = 50000,
+           path_mtu = 576;
   bool tls_only = false, no_ping = false;
 };
 
@@ -73,6 +74,7 @@ Status read_core(const Raw& raw, GistdOptions& o) {
   core.t1 = std::chrono::milliseconds(raw.t1_ms);
   core.t2 = 64 * core.t1;
   core.max_queries = raw.max_queries;
+  core.path_mtu = static_cast<std::uint16_t>(raw.path_mtu);
   core.send_rate = raw.send_rate;
   core.intercept_rate = raw.intercept_rate;
   core.send_burst = core.send_rate / 10;  // a tenth of a second's worth
@@ -161,6 +163,8 @@ std::optional<GistdOptions> read_gistd_options(int argc, char** argv, int& exit_
       ->check(CLI::Range(10u, 10'000'000u))->capture_default_str();
   app.add_option("--intercept-rate", raw.intercept_rate, "Intercepted datagrams that it looks at, a second at most")
       ->check(CLI::Range(10u, 10'000'000u))->capture_default_str();
+  app.add_option("--path-mtu", raw.path_mtu, "Of all paths from here, as far as nothing less is known")
+      ->check(CLI::Range(576u, 65535u))->capture_default_str();
   app.add_flag("--no-ping", raw.no_ping, "Do not answer gist-ping");
   add_log_level(app);
   app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed gistd left behind, and exit");

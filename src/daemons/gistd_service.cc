@@ -32,8 +32,8 @@ GistdService::~GistdService() = default;
 
 void GistdService::on_datagrams(int fd, std::uint32_t ready) {
   if ((ready & EPOLLERR) != 0)
-    for (const Bytes& quoted : parts_.datagrams->unreachable(fd))
-      perform(core_.on_port_unreachable(quoted, sys::now()));
+    for (const auto& [quoted, mtu] : parts_.datagrams->icmp_errors(fd))
+      perform(mtu == 0 ? core_.on_port_unreachable(quoted, sys::now()) : core_.on_packet_too_big(quoted, mtu, sys::now()));
   for (const gist::Datagram& d : parts_.datagrams->receive(fd)) perform(core_.on_datagram(d, sys::now()));
 }
 
@@ -141,7 +141,7 @@ void GistdService::shut_down(std::function<void()> done) {
 
 gist::AssociationId GistdService::on_accepted(const gist::AcceptedAssociation& accepted) {
   const gist::AssociationId id = core_.accept_association(accepted, sys::now());
-  arm();
+  perform(core_.on_time(sys::now()));  // an older one may have made room
   return id;
 }
 void GistdService::on_connected(gist::AssociationId id, const gist::PeerCredentials& credentials) {

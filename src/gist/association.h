@@ -30,6 +30,7 @@ struct Association {
   std::vector<Bytes> queue;       // while connecting
   std::set<std::uint64_t> users;  // routing states, by id
   StreamSplitter splitter;
+  std::size_t incomplete = 0;  // bytes in it, of a message that has not come whole
 };
 
 // An accepted connection.

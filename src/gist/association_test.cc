@@ -63,6 +63,21 @@ TEST_F(Associations, BothDirectionsUseIt) {
   EXPECT_EQ(m->core().associations(), 1u);
 }
 
+TEST_F(Associations, EachMessageGoesAtOnce) {
+  // RFC5971: 5.4-1
+  build();
+  a->send(reliable());
+  world.run_for(seconds(1));
+  for (std::uint64_t i = 2; i <= 4; ++i) {
+    std::vector<Bytes> given;
+    const Outputs outputs = a->core().send(reliable(i), world.now());
+    for (const Output& o : outputs)
+      if (const auto* s = std::get_if<SendOnAssociation>(&o)) given.push_back(s->bytes);
+    ASSERT_EQ(given.size(), 1u) << "a connection of its own write, not bundled with later ones";
+    EXPECT_EQ(decode_message(given[0], Transport::kStream).value().type(), MessageType::kData);
+  }
+}
+
 TEST_F(Associations, ReUsedForTheNextSession) {
   // RFC5971: 5.1-7
   build();
@@ -442,6 +457,17 @@ TEST_F(Associations, ReUseIsAuthorisedForTheNewFlow) {
   world.run_for(milliseconds(200));
   EXPECT_TRUE(on_associations(MessageType::kResponse, m).empty());
   EXPECT_EQ(m->core().responding_states(), 0u) << "the Confirm for that flow ends the association";
+}
+
+TEST_F(Associations, WhatWaitsForOneIsReportedWhateverEndsIt) {
+  build();
+  lose(MessageType::kResponse);
+  a->send(message(1));
+  a->send(message(2));
+  a->perform(a->core().set_state_lifetime({kNslp, World::flow(*a, *b), session, {}}, world.now()));
+  EXPECT_EQ(a->status_of(1)->error, SendError::kLost);
+  EXPECT_EQ(a->status_of(2)->error, SendError::kLost);
+  EXPECT_EQ(a->statuses.size(), 2u) << "once each";
 }
 
 TEST_F(Associations, SilentConnectionsAreClosed) {

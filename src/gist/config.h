@@ -32,6 +32,7 @@ struct Config {
   bool use_tls = false;
 
   std::uint8_t hops = 64;    // GIST hop count when the application names none
+  std::uint16_t path_mtu = 576;  // of paths that nothing else is known about (4.3.3)
   std::uint8_t ip_ttl = 64;  // of D-mode packets; upstream Queries have 255
   QuerySource query_source = QuerySource::kFlowFirst;
   ResponderPolicy responder_policy = ResponderPolicy::kAwaitConfirm;
@@ -61,9 +62,12 @@ struct Config {
 
   std::size_t max_routing_states = 200000;
   std::size_t max_unconfirmed = 4096;  // beyond it state is delayed to the Confirm
-  std::size_t max_pending_queries = 1024;
+  std::size_t max_pending_queries = 1024;       // waiting for the application, ...
+  std::size_t max_pending_bytes = 4 << 20;      // ... and their sum
   std::size_t max_stored_messages = 64;  // for one flow, while its handshake runs
   std::size_t max_associations = 4096;
+  std::size_t max_unclaimed_message = 16384;     // before the first Confirm on an accepted association
+  std::size_t max_stream_bytes = 64 << 20;       // of messages that have not come whole, on all associations
   std::size_t max_association_queue = 1024;
   std::size_t max_peers = 65536;  // SII-handles kept
 };

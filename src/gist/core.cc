@@ -3,12 +3,24 @@
 #include <algorithm>
 
 namespace netserv::gist {
+namespace {
+
+RoutingKeyHash secret_hash(Crypto& crypto) {
+  RoutingKeyHash::Seed seed;
+  crypto.fill(std::as_writable_bytes(std::span(seed)));
+  return RoutingKeyHash(seed);
+}
+
+}  // namespace
 
 Core::Core(Config config, Crypto& crypto, const Network& network, const PeerAuthority& authority)
     : config_(std::move(config)),
       crypto_(crypto),
       network_(network),
       authority_(authority),
+      queriers_(secret_hash(crypto)),
+      responders_(secret_hash(crypto)),
+      translations_(0, secret_hash(crypto)),
       peers_(config_.max_peers),
       cookies_(crypto, config_.cookie_secret_lifetime),
       send_bucket_(config_.send_rate, config_.send_burst),
@@ -25,10 +37,10 @@ Outputs Core::send(SendMessage message, TimePoint now) {
 }
 
 Outputs Core::answer_query(QueryTicket ticket, const QueryAnswer& answer, TimePoint now) {
-  const auto node = pending_.extract(ticket);
-  if (node.empty()) return take();
+  const std::optional<ReceivedQuery> pending = take_pending(ticket);
+  if (!pending) return take();
   cancel_timer(ticket.value(), Timer::kAnswer);
-  ReceivedQuery& query = node.mapped();
+  const ReceivedQuery& query = *pending;
   // 4.3.2: where the Query ends, peering is the only choice.
   const bool last = network_.is_local(query.datagram.destination);
   if (answer.peer || last) {
@@ -50,22 +62,23 @@ Outputs Core::set_state_lifetime(const SetStateLifetime& request, TimePoint now)
     if (const Querying* q = find_querying(key)) ids.push_back(q->id);
     if (const Responding* r = find_responding(key)) ids.push_back(r->id);
   } else {
-    for (const auto& [id, q] : queriers_by_id_)
-      if (applies(*q)) ids.push_back(id);
-    for (const auto& [id, r] : responders_by_id_)
-      if (applies(*r)) ids.push_back(id);
+    const auto collect = [&](const RoutingState& s) {
+      if (applies(s)) ids.push_back(s.id);
+    };
+    queriers_.each(collect);
+    responders_.each(collect);
     std::sort(ids.begin(), ids.end());
   }
   for (std::uint64_t id : ids) {
-    if (const auto q = queriers_by_id_.find(id); q != queriers_by_id_.end()) {
+    if (Querying* q = queriers_.by_id(id)) {
       if (request.lifetime <= Duration::zero()) {
-        querying_event(*q->second, QueryingEvent::kInactive, now);
+        querying_event(*q, QueryingEvent::kInactive, now);
       } else {
-        q->second->inactivity = request.lifetime;
-        set_timer(id, Timer::kInactive, now + request.lifetime);
+        q->inactivity = request.lifetime;
+        set_inactive(*q, now);
       }
-    } else if (const auto r = responders_by_id_.find(id); r != responders_by_id_.end()) {
-      if (request.lifetime <= Duration::zero()) responding_event(*r->second, RespondingEvent::kReleased, now);
+    } else if (Responding* r = responders_.by_id(id)) {
+      if (request.lifetime <= Duration::zero()) responding_event(*r, RespondingEvent::kReleased, now);
     }
   }
   return take();
@@ -73,11 +86,17 @@ Outputs Core::set_state_lifetime(const SetStateLifetime& request, TimePoint now)
 
 Outputs Core::invalidate_routing_state(const InvalidateRoutingState& request, TimePoint now) {
   std::vector<std::uint64_t> ids;
-  for (const auto& [id, q] : queriers_by_id_)
-    if (q->key.mri == request.mri && (!request.nslp || *request.nslp == q->key.nslp)) ids.push_back(id);
+  const auto applies = [&](const RoutingState& s) {
+    return s.key.mri == request.mri && (!request.nslp || *request.nslp == s.key.nslp);
+  };
+  queriers_.each([&](const Querying& q) {
+    if (applies(q)) ids.push_back(q.id);
+  });
   std::sort(ids.begin(), ids.end());
   for (std::uint64_t id : ids) {
-    Querying& q = *queriers_by_id_.at(id);
+    Querying* found = queriers_.by_id(id);
+    if (!found) continue;  // an event of another one ended it
+    Querying& q = *found;
     q.invalidation_data = request.data;
     q.status = request.status;  // the application knows: no notification (7.1.3)
     const auto event =
@@ -88,21 +107,24 @@ Outputs Core::invalidate_routing_state(const InvalidateRoutingState& request, Ti
       q.handshake_due = true;
     }
   }
-  for (const auto& [id, r] : responders_by_id_)
-    if (r->key.mri == request.mri && (!request.nslp || *request.nslp == r->key.nslp)) r->status = request.status;
+  responders_.each([&](Responding& r) {
+    if (applies(r)) r.status = request.status;
+  });
   return take();
 }
 
 Outputs Core::route_changed(const Prefix& destinations, TimePoint now) {
   std::vector<std::uint64_t> ids;
-  for (const auto& [id, q] : queriers_by_id_) {
-    const bool down = direction_of(q->key.mri) == Direction::kDownstream;
-    const IpAddress& towards = down ? destination_of(q->key.mri) : source_of(q->key.mri);
-    if (destinations.contains(towards)) ids.push_back(id);
-  }
+  queriers_.each([&](const Querying& q) {
+    const bool down = direction_of(q.key.mri) == Direction::kDownstream;
+    const IpAddress& towards = down ? destination_of(q.key.mri) : source_of(q.key.mri);
+    if (destinations.contains(towards)) ids.push_back(q.id);
+  });
   std::sort(ids.begin(), ids.end());
   for (std::uint64_t id : ids) {
-    Querying& q = *queriers_by_id_.at(id);
+    Querying* found = queriers_.by_id(id);
+    if (!found) continue;
+    Querying& q = *found;
     // 7.1.3, option 1: the forwarding table may say that nothing changed for this flow.
     if (egress_for(q.key.mri) == q.egress) continue;
     // A Query that is under way took the old route: its Response is followed by another handshake.
@@ -120,10 +142,8 @@ Outputs Core::on_time(TimePoint now) {
 }
 
 void Core::fire(TimerId timer, TimePoint now) {
-  const auto querier = queriers_by_id_.find(timer.owner);
-  const auto responder = responders_by_id_.find(timer.owner);
-  Querying* q = querier == queriers_by_id_.end() ? nullptr : querier->second;
-  Responding* r = responder == responders_by_id_.end() ? nullptr : responder->second;
+  Querying* q = queriers_.by_id(timer.owner);
+  Responding* r = q ? nullptr : responders_.by_id(timer.owner);
   Association* a = association(AssociationId(timer.owner));
   switch (static_cast<Timer>(timer.kind)) {
     case Timer::kNoResponse: {
@@ -135,12 +155,13 @@ void Core::fire(TimerId timer, TimePoint now) {
       if (!q) return;
       // 4.4.4: no refresh once the state towards the other side has expired.
       const RoutingKey other{inverted(q->key.mri), q->key.session, q->key.nslp};
-      const bool orphan = q->had_upstream && !responders_.contains(other);
+      const bool orphan = q->had_upstream && !responders_.find(other);
       return querying_event(*q, orphan ? QueryingEvent::kInactive : QueryingEvent::kRefresh, now);
     }
     case Timer::kInactive:
-      if (q) querying_event(*q, QueryingEvent::kInactive, now);
-      return;
+      if (!q) return;
+      if (now < q->inactive_at) return set_timer(q->id, Timer::kInactive, q->inactive_at);
+      return querying_event(*q, QueryingEvent::kInactive, now);
     case Timer::kNoConfirm:
       if (r) responding_event(*r, RespondingEvent::kNoConfirm, now);
       return;
@@ -162,10 +183,9 @@ void Core::fire(TimerId timer, TimePoint now) {
       return;
     case Timer::kSendQueue: return release_send_queue(now);
     case Timer::kAnswer: {
-      const auto node = pending_.extract(QueryTicket(timer.owner));
-      if (node.empty()) return;
-      const ReceivedQuery& query = node.mapped();
-      return pass_query(query.datagram, query.message.header, {}, now, &query.message);
+      const std::optional<ReceivedQuery> query = take_pending(QueryTicket(timer.owner));
+      if (query) pass_query(query->datagram, query->message.header, {}, now, &query->message);
+      return;
       return;
     }
   }
@@ -181,37 +201,44 @@ Nli Core::own_nli(const IpAddress& address, std::uint8_t ttl) const {
 }
 
 // 4.4.4: longer when refreshing all states would stress the rate limit. A refresh comes after half of it at the
-// earliest and costs a querier two datagrams, its Query and its Confirm.
+// earliest and costs a querier two datagrams, its Query and its Confirm; half of the rate is for all else.
 Milliseconds Core::validity() const {
   const double states = static_cast<double>(queriers_.size() + responders_.size());
-  const double needed = 1000 * 2 * 2 * states / config_.send_rate;
+  const double needed = 1000 * 2 * 2 * 2 * states / config_.send_rate;
   return std::max(config_.validity, Milliseconds(static_cast<std::uint32_t>(std::min(needed, 4e9))));
 }
 
-Duration Core::random_part(Duration of) {
+// Not more often than once a second on a peer's word alone.
+Duration Core::period_within(Milliseconds lifetime, Milliseconds own) {
   std::array<std::byte, 4> bytes;
   crypto_.fill(bytes);
   const double unit = ByteReader(bytes).u32() / 4294967296.0;
-  return Duration(static_cast<Duration::rep>(static_cast<double>(of.count()) * (0.5 + 0.25 * unit)));
+  const auto of = static_cast<double>(std::chrono::duration_cast<Duration>(lifetime).count());
+  const Duration least = std::min<Duration>(std::chrono::seconds(1), std::chrono::duration_cast<Duration>(own) / 2);
+  return std::max(least, Duration(static_cast<Duration::rep>(of * (0.5 + 0.25 * unit))));
+}
+
+// The oldest unconfirmed state makes room in a full table. False if all of it is confirmed.
+bool Core::room_for_state(TimePoint now) {
+  if (!states_full()) return true;
+  if (unconfirmed_.empty()) return false;
+  destroy(*responders_.by_id(*unconfirmed_.begin()), now);
+  return true;
 }
 
 // 5.8.1.3: of two entries for one key, the one that a downstream Query installed counts.
 Core::Holder Core::state_for_sending(const RoutingKey& key) {
-  const auto q = queriers_.find(key);
-  const auto r = responders_.find(key);
-  Holder found{q == queriers_.end() ? nullptr : q->second.get(), r == responders_.end() ? nullptr : r->second.get()};
+  const Holder found{queriers_.find(key), responders_.find(key)};
   if (!found.querying || !found.responding) return found;
   const bool downstream = direction_of(key.mri) == Direction::kDownstream;
   return downstream ? Holder{found.querying, nullptr} : Holder{nullptr, found.responding};
 }
 
 const Querying* Core::find_querying(const RoutingKey& key) const {
-  const auto it = queriers_.find(key);
-  return it == queriers_.end() ? nullptr : it->second.get();
+  return queriers_.find(key);
 }
 const Responding* Core::find_responding(const RoutingKey& key) const {
-  const auto it = responders_.find(key);
-  return it == responders_.end() ? nullptr : it->second.get();
+  return responders_.find(key);
 }
 const Association* Core::find_association(AssociationId id) const {
   const auto it = associations_.find(id);

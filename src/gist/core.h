@@ -22,6 +22,7 @@
 #include "gist/output.h"
 #include "gist/peers.h"
 #include "gist/routing_state.h"
+#include "gist/state_table.h"
 #include "gist/timers.h"
 #include "gist/token_bucket.h"
 #include "wire/gist_api/api.h"
@@ -43,8 +44,11 @@ class Core {
   [[nodiscard]] Outputs on_datagram(const Datagram& datagram, TimePoint now);
   // ICMP port unreachable about a datagram of ours: `quoted` is what it quotes of the UDP payload.
   [[nodiscard]] Outputs on_port_unreachable(ByteSpan quoted, TimePoint now);
+  // ICMP fragmentation needed, or packet too big, about a Query of ours: packets over `mtu` bytes do not get through.
+  [[nodiscard]] Outputs on_packet_too_big(ByteSpan quoted, std::uint16_t mtu, TimePoint now);
 
-  // 0 if there are too many: close the connection.
+  // 0 if there are too many: close the connection. An older one that no Confirm has claimed makes room: call on_time()
+  // for what that brings.
   [[nodiscard]] AssociationId accept_association(const AcceptedAssociation& accepted, TimePoint now);
   [[nodiscard]] Outputs association_connected(AssociationId id, const PeerCredentials& credentials, TimePoint now);
   [[nodiscard]] Outputs association_data(AssociationId id, ByteSpan bytes, TimePoint now);
@@ -71,6 +75,8 @@ class Core {
   std::size_t responding_states() const { return responders_.size(); }
   std::size_t associations() const { return associations_.size(); }
   std::size_t waiting_datagrams() const { return send_queue_.size(); }
+  std::size_t pending_queries() const { return pending_.size(); }
+  std::size_t known_peers() const { return peers_.size(); }
   // For tests and diagnostics; null without such state.
   const Querying* find_querying(const RoutingKey& key) const;
   const Responding* find_responding(const RoutingKey& key) const;
@@ -93,6 +99,7 @@ class Core {
   void receive_data(const Message& message, const Arrival& arrival, TimePoint now);
   void receive_error(const Message& message, TimePoint now);
   bool addresses_agree(const Message& message, const Arrival& arrival, TimePoint now);
+  static bool between_nodes(const Mri& mri);
   void deliver(const Message& message, const Arrival& arrival, TransferAttributes attributes, SiiHandle sii,
                std::uint8_t distance);
   RoutingKey local_key(const Mri& wire_mri, const SessionId& session, NslpId nslp) const;
@@ -119,6 +126,10 @@ class Core {
   void send_stored(RoutingState& state, TimePoint now);
   void await_association(Querying& q, SendMessage message);
   void begin_handshake(Querying& q);
+  Querying* quoted_query(ByteSpan quoted);
+  bool report_waiting(Querying& q, SendError error, const ErrorObject* cause = nullptr);
+  void set_inactive(Querying& q, TimePoint now);
+  void restart_inactive(Querying& q, TimePoint now);
   void destroy(Querying& q, TimePoint now);
 
   // core_responding.cc
@@ -131,6 +142,7 @@ class Core {
     AssociationId over{};
   };
   void accept_query(const ReceivedQuery& query, const Bytes& data, TimePoint now);
+  std::optional<ReceivedQuery> take_pending(QueryTicket ticket);
   void receive_confirm(const Message& message, const Arrival& arrival, TimePoint now);
   bool confirm_fits_association(const Message& message, const Arrival& arrival, const CookieContents& cookie,
                                 Responding* responder, TimePoint now);
@@ -156,6 +168,7 @@ class Core {
   void settle(AssociationId id, TimePoint now);
   void report_failure(Association& a, TimePoint now);
   void tear_down(AssociationId id, TimePoint now);
+  bool room_for_association(TimePoint now);
   void receive_stream_message(Association& a, ByteSpan bytes, TimePoint now);
   void receive_hello(Association& a, const Message& message, TimePoint now);
   bool authorised(const Association& a, const Mri& mri) const;
@@ -171,11 +184,14 @@ class Core {
   enum class Sent : std::uint8_t { kDone, kConnecting, kNeedsAssociation };
   // Sends or reports the message, unless it has to wait.
   Sent transmit(RoutingState& state, const SendMessage& message, TimePoint now);
+  // The message as a datagram; empty if it can't be one or is too long for the path.
+  Bytes fitting(const Message& message, const IpAddress& destination, const Egress& egress) const;
   bool send_datagram(const Message& message, Datagram addressing, bool query_mode, TimePoint now);
+  bool send_datagram(Bytes payload, MessageType of, NslpId nslp, Datagram addressing, bool query_mode, TimePoint now);
   void release_send_queue(TimePoint now);
   bool address_query_mode(const Mri& mri, bool signalling_source, const Egress& egress, Datagram& out) const;
   std::optional<Egress> egress_for(const Mri& mri) const;
-  std::size_t datagram_room(const IpAddress& destination, std::uint16_t first_hop_mtu) const;
+  std::size_t datagram_room(const IpAddress& destination, const Egress& egress) const;
   void report(const SendMessage& message, SendError error, const ErrorObject* cause = nullptr,
               TransferAttributes used = {});
   void notify(const RoutingState& state, NetworkNotification::Type type, RouteStatus status, SiiHandle sii);
@@ -188,6 +204,8 @@ class Core {
   void refuse(ErrorKind kind, const Message& message, const Arrival& arrival, TimePoint now,
               std::vector<ErrorInfo> info = {}, bool to_ip_source = false);
   void send_error(const DecodeError& error, const Arrival& arrival, bool to_ip_source, TimePoint now);
+  // Names the message's MRI, and where in it the fault lies.
+  static ErrorInfo mri_info(const Message& message, std::uint16_t value_offset);
   void event(Event::Type type, NslpId nslp, IpAddress peer, std::string text, std::uint16_t code = 0,
              std::uint8_t subcode = 0);
 
@@ -195,11 +213,12 @@ class Core {
   Outputs take() { return std::exchange(out_, {}); }
   Nli own_nli(const IpAddress& address, std::uint8_t ttl) const;
   Milliseconds validity() const;
-  Duration random_part(Duration of);  // in [1/2, 3/4)
+  Duration period_within(Milliseconds lifetime, Milliseconds own);  // random, in [1/2, 3/4) of the peer's
   void fire(TimerId timer, TimePoint now);
   void set_timer(std::uint64_t owner, Timer kind, TimePoint at) { timers_.set({owner, std::uint8_t(kind)}, at); }
   void cancel_timer(std::uint64_t owner, Timer kind) { timers_.cancel({owner, std::uint8_t(kind)}); }
   bool timer_running(std::uint64_t owner, Timer kind) const { return timers_.running({owner, std::uint8_t(kind)}); }
+  bool room_for_state(TimePoint now);
   bool states_full() const { return queriers_.size() + responders_.size() >= config_.max_routing_states; }
   // At most one of them is not null.
   struct Holder {
@@ -214,15 +233,16 @@ class Core {
   const PeerAuthority& authority_;
 
   std::set<NslpId> nslps_;
-  std::unordered_map<RoutingKey, std::unique_ptr<Querying>, RoutingKeyHash> queriers_;
-  std::unordered_map<RoutingKey, std::unique_ptr<Responding>, RoutingKeyHash> responders_;
-  std::unordered_map<std::uint64_t, Querying*> queriers_by_id_;
-  std::unordered_map<std::uint64_t, Responding*> responders_by_id_;
+  StateTable<Querying> queriers_;
+  StateTable<Responding> responders_;
   std::unordered_map<RoutingKey, RoutingKey, RoutingKeyHash> translations_;  // wire to local, behind NATs
   std::set<std::uint64_t> unconfirmed_;                                      // responders, oldest first
   std::map<AssociationId, std::unique_ptr<Association>> associations_;
   std::map<std::pair<Bytes, IpAddress>, std::set<AssociationId>> associations_by_peer_;
+  std::set<AssociationId> unclaimed_;  // accepted, and no Confirm yet; oldest first
+  std::size_t stream_bytes_ = 0;       // of messages that have not come whole yet, on all associations
   std::map<QueryTicket, ReceivedQuery> pending_;
+  std::size_t pending_bytes_ = 0;
   std::deque<SendDatagram> send_queue_;
   Peers peers_;
   CookieJar cookies_;

@@ -31,8 +31,16 @@ Association& Core::open_association(const Message& response, const StackProfile&
   return a;
 }
 
+// The oldest one that was accepted and that no Confirm has claimed makes room. False if there is none.
+bool Core::room_for_association(TimePoint now) {
+  if (associations_.size() < config_.max_associations) return true;
+  if (unclaimed_.empty()) return false;
+  tear_down(*unclaimed_.begin(), now);
+  return true;
+}
+
 AssociationId Core::accept_association(const AcceptedAssociation& accepted, TimePoint now) {
-  if (associations_.size() >= config_.max_associations) return {};
+  if (!room_for_association(now)) return {};
   auto owned = std::make_unique<Association>();
   Association& a = *owned;
   a.id = AssociationId(++last_id_);
@@ -41,6 +49,7 @@ AssociationId Core::accept_association(const AcceptedAssociation& accepted, Time
   a.credentials = accepted.credentials;
   a.peer_hold_time = config_.hold_time;
   associations_[a.id] = std::move(owned);
+  unclaimed_.insert(a.id);
   association_event(a, AssociationEvent::kCreate, now);
   association_event(a, AssociationEvent::kConnected, now);
   set_timer(a.id.value(), Timer::kConnect, now + config_.stack_contents_lifetime);  // for the first Confirm
@@ -54,15 +63,15 @@ Outputs Core::association_connected(AssociationId id, const PeerCredentials& cre
   // 4.4.1: whoever wants to use it must find the peer authorised for its flow.
   std::vector<std::uint64_t> refused;
   for (std::uint64_t user : a->users) {
-    const auto q = queriers_by_id_.find(user);
-    if (q != queriers_by_id_.end() && !authorised(*a, q->second->key.mri)) refused.push_back(user);
+    const Querying* q = queriers_.by_id(user);
+    if (q && !authorised(*a, q->key.mri)) refused.push_back(user);
   }
   if (!refused.empty()) {
     event(Event::Type::kPeerRefused, {}, a->peer_address, "not in the authorised peer database");
     for (std::uint64_t user : refused) {
-      Querying& q = *queriers_by_id_.at(user);
+      Querying& q = *queriers_.by_id(user);
       notify(q, NetworkNotification::Type::kAuthorisationChange, RouteStatus::kBad, {});
-      for (const SendMessage& m : std::exchange(q.stored, {})) report(m, SendError::kNoAssociation);
+      report_waiting(q, SendError::kNoAssociation);
       destroy(q, now);
     }
     a = association(id);
@@ -73,19 +82,27 @@ Outputs Core::association_connected(AssociationId id, const PeerCredentials& cre
   association_event(*a, AssociationEvent::kConnected, now);
   const std::set<std::uint64_t> users = a->users;
   for (std::uint64_t user : users)
-    if (const auto q = queriers_by_id_.find(user); q != queriers_by_id_.end()) send_stored(*q->second, now);
+    if (Querying* q = queriers_.by_id(user)) send_stored(*q, now);
   return take();
 }
 
 Outputs Core::association_data(AssociationId id, ByteSpan bytes, TimePoint now) {
   Association* a = association(id);
   if (!a) return take();
+  stream_bytes_ -= std::exchange(a->incomplete, 0);
   a->splitter.append(bytes);
   for (ByteSpan next = a->splitter.next(); !next.empty(); next = a->splitter.next()) {
     const Bytes message(next.begin(), next.end());
     receive_stream_message(*a, message, now);
     a = association(id);
-    if (!a) break;
+    if (!a) return take();
+  }
+  stream_bytes_ += a->incomplete = a->splitter.buffered();
+  const bool too_much = stream_bytes_ > config_.max_stream_bytes ||
+                        (!a->peer_known && a->incomplete > config_.max_unclaimed_message);
+  if (too_much) {
+    event(Event::Type::kDropped, {}, a->peer_address, "an association with too much of an incomplete message");
+    tear_down(id, now);
   }
   return take();
 }
@@ -126,8 +143,7 @@ void Core::association_congested(AssociationId id, bool congested) {
 
 // 4.4.5: at a random moment, well before the peer would give up.
 void Core::start_send_hello(Association& a, TimePoint now) {
-  const auto period = std::chrono::duration_cast<Duration>(a.peer_hold_time);
-  set_timer(a.id.value(), Timer::kSendHello, now + random_part(period));
+  set_timer(a.id.value(), Timer::kSendHello, now + period_within(a.peer_hold_time, config_.hold_time));
 }
 
 // Performs what the machine says. `a` may be gone afterwards.
@@ -174,6 +190,8 @@ void Core::association_event(Association& a, AssociationEvent event, TimePoint n
           of_peer->second.erase(id);
           if (of_peer->second.empty()) associations_by_peer_.erase(of_peer);
         }
+        unclaimed_.erase(id);
+        stream_bytes_ -= a.incomplete;
         associations_.erase(id);
         return;
       }
@@ -185,19 +203,19 @@ void Core::association_event(Association& a, AssociationEvent event, TimePoint n
 // 6.4: the routing states learn of it; what was sent reliably may be lost (4.1.2).
 void Core::report_failure(Association& a, TimePoint now) {
   for (std::uint64_t user : std::exchange(a.users, {})) {
-    if (const auto it = queriers_by_id_.find(user); it != queriers_by_id_.end()) {
-      Querying& q = *it->second;
+    if (Querying* querying = queriers_.by_id(user)) {
+      Querying& q = *querying;
       q.association = {};
       notify(q, NetworkNotification::Type::kCommunicationFailure, RouteStatus::kBad, {});
       if (++q.association_failures >= 3) {
-        for (const SendMessage& m : std::exchange(q.stored, {})) report(m, SendError::kNoAssociation);
+        report_waiting(q, SendError::kNoAssociation);
         destroy(q, now);
       } else {
         querying_event(q, QueryingEvent::kAssociationLost, now);
       }
-    } else if (const auto r = responders_by_id_.find(user); r != responders_by_id_.end()) {
-      r->second->association = {};
-      notify(*r->second, NetworkNotification::Type::kCommunicationFailure, RouteStatus::kBad, {});
+    } else if (Responding* r = responders_.by_id(user)) {
+      r->association = {};
+      notify(*r, NetworkNotification::Type::kCommunicationFailure, RouteStatus::kBad, {});
     }
   }
 }
@@ -207,12 +225,13 @@ void Core::tear_down(AssociationId id, TimePoint now) {
   Association* a = association(id);
   if (!a) return;
   for (std::uint64_t user : std::exchange(a->users, {})) {
-    if (const auto q = queriers_by_id_.find(user); q != queriers_by_id_.end()) {
-      q->second->association = {};
-      destroy(*q->second, now);
-    } else if (const auto r = responders_by_id_.find(user); r != responders_by_id_.end()) {
-      r->second->association = {};
-      destroy(*r->second, now);
+    if (Querying* q = queriers_.by_id(user)) {
+      q->association = {};
+      report_waiting(*q, SendError::kNoAssociation);
+      destroy(*q, now);
+    } else if (Responding* r = responders_.by_id(user)) {
+      r->association = {};
+      destroy(*r, now);
     }
   }
   out_.push_back(CloseAssociation{id});
@@ -229,15 +248,13 @@ Outputs Core::authorisation_changed(TimePoint now) {
     const std::set<std::uint64_t> users = a->users;
     std::size_t left = users.size();
     for (std::uint64_t user : users) {
-      const auto q = queriers_by_id_.find(user);
-      const auto r = responders_by_id_.find(user);
-      RoutingState* state = nullptr;
-      if (q != queriers_by_id_.end()) state = q->second;
-      if (r != responders_by_id_.end()) state = r->second;
+      Querying* q = queriers_.by_id(user);
+      Responding* r = responders_.by_id(user);
+      const RoutingState* state = q ? static_cast<RoutingState*>(q) : r;
       if (!state || authorised(*a, state->key.mri)) continue;
       notify(*state, NetworkNotification::Type::kAuthorisationChange, RouteStatus::kBad, {});
-      if (q != queriers_by_id_.end()) destroy(*q->second, now);
-      if (r != responders_by_id_.end()) destroy(*r->second, now);
+      if (q) destroy(*q, now);
+      if (r) destroy(*r, now);
       --left;
     }
     if (left == 0 && !users.empty()) tear_down(id, now);
@@ -259,7 +276,7 @@ void Core::use_association(RoutingState& state, AssociationId id, TimePoint now)
   if (Association* a = association(id)) {
     a->users.insert(state.id);
     if (a->state == AssociationState::kConnected)
-      if (const auto q = queriers_by_id_.find(state.id); q != queriers_by_id_.end()) q->second->association_failures = 0;
+      if (Querying* q = queriers_.by_id(state.id)) q->association_failures = 0;
   }
   if (before == id) return;
   if (Association* a = association(before)) {

@@ -58,10 +58,16 @@ void Core::send_error(const DecodeError& error, const Arrival& arrival, bool to_
   out.source_port = config_.udp_port;
   out.destination_port = in.source_port;
   m.nli = own_nli(out.source, 0);
-  const Result<Bytes> bytes = encode_datagram(m);
-  if (!bytes || bytes->size() > datagram_room(out.destination, egress->mtu))
+  Bytes payload = fitting(m, out.destination, *egress);
+  if (payload.empty())
     return event(Event::Type::kTooLargeForError, error.header.nslp, out.destination, "");
-  send_datagram(m, std::move(out), false, now);
+  send_datagram(std::move(payload), m.type(), m.header.nslp, std::move(out), false, now);
+}
+
+ErrorInfo Core::mri_info(const Message& m, std::uint16_t value_offset) {
+  ByteWriter object;
+  (void)encode_object(object, ObjectType::kMri, m);
+  return object_value_info(object.view(), static_cast<std::uint16_t>(value_offset + 4));
 }
 
 void Core::event(Event::Type type, NslpId nslp, IpAddress peer, std::string text, std::uint16_t code,

@@ -6,6 +6,9 @@
 namespace netserv::gist {
 namespace {
 
+// IPv4's; what names a smaller one is no report of a path.
+constexpr std::uint16_t kLeastMtu = 68;
+
 // Of any Query of this handshake, not just the last (5.3.3).
 bool has_cookie(const Querying& q, const Bytes& cookie) {
   return std::any_of(q.cookies.begin(), q.cookies.end(), [&](const QueryCookie& c) {
@@ -16,15 +19,10 @@ bool has_cookie(const Querying& q, const Bytes& cookie) {
 }  // namespace
 
 void Core::start_querying(SendMessage m, TimePoint now) {
-  if (states_full()) return report(m, SendError::kOverload);
-  auto owned = std::make_unique<Querying>();
-  Querying& q = *owned;
-  q.id = ++last_id_;
-  q.key = {m.mri, m.session, m.nslp};
+  if (!room_for_state(now)) return report(m, SendError::kOverload);
+  Querying& q = queriers_.add({m.mri, m.session, m.nslp}, ++last_id_);
   q.inactivity = config_.inactivity;
   q.hops = m.hops.value_or(config_.hops);
-  queriers_by_id_[q.id] = &q;
-  queriers_[q.key] = std::move(owned);
   event(Event::Type::kStateCreated, q.key.nslp, {}, "querying");
   querying_event(q, QueryingEvent::kNslpData, now, nullptr, nullptr, &m);
 }
@@ -52,7 +50,7 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
         }
         const bool may_ride = wanted.in_query && !wanted.reliable && !wanted.secure && !q.riding;
         if (before == QueryingState::kBirth && may_ride) {
-          q.riding = *request;
+          q.riding = std::make_unique<SendMessage>(*request);
         } else {
           store(q, *request);
         }
@@ -73,7 +71,7 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
       case QueryingAction::kBackOffNoResponse: start_no_response(q, false, now); break;
       case QueryingAction::kStopNoResponse: cancel_timer(id, Timer::kNoResponse); break;
       case QueryingAction::kStartRefresh:
-        set_timer(id, Timer::kRefresh, now + random_part(std::chrono::duration_cast<Duration>(message->nli->validity)));
+        set_timer(id, Timer::kRefresh, now + period_within(message->nli->validity, config_.validity));
         break;
       case QueryingAction::kStopRefresh: cancel_timer(id, Timer::kRefresh); break;
       case QueryingAction::kInstallPeer: install_responder(q, *message, *arrival, now); break;
@@ -81,7 +79,7 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
         if (message->header.reply_requested) send_confirm(q, *message, now);
         break;
       case QueryingAction::kSendStored:
-        if (q.riding) report(*std::exchange(q.riding, std::nullopt), SendError::kNone);
+        if (q.riding) report(*std::exchange(q.riding, nullptr), SendError::kNone);
         send_stored(q, now);
         break;
       case QueryingAction::kDeliverPayload:
@@ -90,38 +88,34 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
           attributes.state_validated = true;
           attributes.return_routable = true;
           deliver(*message, *arrival, attributes, q.sii, q.ip_distance);
-          set_timer(id, Timer::kInactive, now + q.inactivity);
+          restart_inactive(q, now);
         }
         break;
       case QueryingAction::kEnsureInactive:
-        if (!timer_running(id, Timer::kInactive)) set_timer(id, Timer::kInactive, now + q.inactivity);
+        if (!timer_running(id, Timer::kInactive)) set_inactive(q, now);
         break;
-      case QueryingAction::kRestartInactive: set_timer(id, Timer::kInactive, now + q.inactivity); break;
+      case QueryingAction::kRestartInactive: restart_inactive(q, now); break;
       case QueryingAction::kReportNoResponse: {
         const bool timed_out = q.give_up && now >= *q.give_up && q.sent < config_.max_queries;
         const SendError error = timed_out ? SendError::kTimeout : SendError::kNoNextNode;
-        if (q.riding) report(*q.riding, error);
-        for (const SendMessage& m : q.stored) report(m, error);
+        report_waiting(q, error);
         if (!timed_out) notify(q, NetworkNotification::Type::kLastNode, RouteStatus::kBad, {});
         break;
       }
       case QueryingAction::kReportRefused: {
         const SendError error = cause ? SendError::kRefused : SendError::kNoAssociation;
-        if (q.riding) report(*q.riding, error, cause);
-        for (const SendMessage& m : q.stored) report(m, error, cause);
-        if (q.riding || !q.stored.empty()) break;
+        if (report_waiting(q, error, cause)) break;
         notify(q, NetworkNotification::Type::kCommunicationFailure, RouteStatus::kBad, {});
         break;
       }
       case QueryingAction::kReportLastNode:
-        if (q.riding) report(*q.riding, SendError::kNoNextNode, cause);
-        for (const SendMessage& m : q.stored) report(m, SendError::kNoNextNode, cause);
+        report_waiting(q, SendError::kNoNextNode, cause);
         notify(q, NetworkNotification::Type::kLastNode, RouteStatus::kBad, {});
         break;
       case QueryingAction::kDestroy: return destroy(q, now);
       case QueryingAction::kCount: break;
     }
-    if (destroyed_ != destroyed && !queriers_by_id_.contains(id)) return;
+    if (destroyed_ != destroyed && !queriers_.by_id(id)) return;
   }
   // A message had to wait for an association, or an invalidation for a message.
   if (q.handshake_due && q.state == QueryingState::kEstablished &&
@@ -129,6 +123,25 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
     q.handshake_due = false;
     querying_event(q, q.status == RouteStatus::kBad ? QueryingEvent::kStatusBad : QueryingEvent::kRefresh, now);
   }
+}
+
+// Of what the handshake was for. False if that was nothing.
+bool Core::report_waiting(Querying& q, SendError error, const ErrorObject* cause) {
+  const auto riding = std::exchange(q.riding, nullptr);
+  const std::vector<SendMessage> stored = std::exchange(q.stored, {});
+  if (riding) report(*riding, error, cause);
+  for (const SendMessage& m : stored) report(m, error, cause);
+  return riding || !stored.empty();
+}
+
+void Core::set_inactive(Querying& q, TimePoint now) {
+  q.inactive_at = now + q.inactivity;
+  set_timer(q.id, Timer::kInactive, q.inactive_at);
+}
+
+// With every message of the session: the timer that runs sees for itself that it came too early.
+void Core::restart_inactive(Querying& q, TimePoint now) {
+  q.inactive_at = std::max(q.inactive_at, now + q.inactivity);
 }
 
 // `m` can't go without one: asked for, or too long for a datagram. The next Query asks for it.
@@ -195,8 +208,7 @@ bool Core::send_query(Querying& q, TimePoint now) {
   const bool own_source = config_.query_source == QuerySource::kSignalling || q.sent % 2 == 1;
   Datagram datagram;
   if (!egress || !address_query_mode(q.key.mri, own_source, *egress, datagram)) {
-    if (q.riding) report(*q.riding, SendError::kUnreachable);
-    for (const SendMessage& m : q.stored) report(m, SendError::kUnreachable);
+    report_waiting(q, SendError::kUnreachable);
     destroy(q, now);
     return false;
   }
@@ -207,14 +219,12 @@ bool Core::send_query(Querying& q, TimePoint now) {
   // S=0 only if the flow's address differs from the signalling one (5.2.1).
   m.header.source_is_signalling = q.source_is_signalling = datagram.source == egress->address;
   m.nli = own_nli(egress->address, down ? datagram.ttl : q.ip_distance);
-  const std::size_t room = datagram_room(datagram.destination, egress->mtu);
-  const auto too_large = [&] {
-    const Result<Bytes> bytes = encode_datagram(m);
-    return !bytes || bytes->size() > room;
-  };
+  Egress through = *egress;
+  if (q.path_mtu) through.mtu = std::min(through.mtu, q.path_mtu);
+  const auto too_large = [&] { return fitting(m, datagram.destination, through).empty(); };
   if (q.riding && too_large()) {
     // 4.3.3: it must go over an association.
-    await_association(q, *std::exchange(q.riding, std::nullopt));
+    await_association(q, *std::exchange(q.riding, nullptr));
     const Nli nli = *m.nli;
     m = make_query(q, false);
     m.header.source_is_signalling = q.source_is_signalling;
@@ -232,14 +242,14 @@ bool Core::send_query(Querying& q, TimePoint now) {
 void Core::receive_response(const Message& m, const Arrival& arrival, TimePoint now) {
   // 7.2.3: behind a GIST-aware NAT the state goes by the MRI that we sent.
   const Mri sent_mri = m.nat_traversal ? m.nat_traversal->original_mri : inverted(*m.mri);
-  const auto it = queriers_.find({sent_mri, *m.session, m.header.nslp});
-  if (it == queriers_.end()) {
+  Querying* found = queriers_.find({sent_mri, *m.session, m.header.nslp});
+  if (!found) {
     for (NodeAction action : kNodeMachine.step(NodeState::kIdle, NodeEvent::kResponse).actions)
       if (action == NodeAction::kDiscard)
         event(Event::Type::kDropped, m.header.nslp, m.nli->interface_address, "Response without a Query");
     return;
   }
-  Querying& q = *it->second;
+  Querying& q = *found;
   if (!has_cookie(q, *m.query_cookie)) {
     event(Event::Type::kCookieRefused, m.header.nslp, m.nli->interface_address, "Query-Cookie");
     if (config_.send_invalid_cookie_errors) {
@@ -278,7 +288,7 @@ void Core::install_responder(Querying& q, const Message& m, const Arrival& arriv
   std::uint16_t port = arrival.datagram ? arrival.datagram->source_port : std::uint16_t{0};
   if (!arrival.datagram) port = arrival.association->peer_udp_port;
   set_peer(q, {m.nli->peer_identity, m.nli->interface_address, port ? port : kUdpPort});
-  q.had_upstream |= responders_.contains({inverted(q.key.mri), q.key.session, q.key.nslp});
+  q.had_upstream |= responders_.find({inverted(q.key.mri), q.key.session, q.key.nslp}) != nullptr;
   choose_association(q, m, arrival, now);
 }
 
@@ -313,7 +323,7 @@ void Core::choose_association(Querying& q, const Message& m, const Arrival& arri
     const auto port = forwards_tcp_port(*m.stack_configuration, index);
     if (!port || std::any_of(profile.begin(), profile.end(), [&](std::uint8_t p) { return forbidden(p, index); }))
       continue;
-    if (associations_.size() >= config_.max_associations) break;
+    if (!room_for_association(now)) break;
     const std::uint16_t udp_port = arrival.datagram->source_port;
     return use_association(q, open_association(m, profile, *port, udp_port, now).id, now);
   }
@@ -353,7 +363,7 @@ void Core::send_confirm(Querying& q, const Message& response, TimePoint now) {
   if (response.stack_proposal) {
     // An association was to be set up and can't be: the responder takes no Confirm outside of it.
     for (const SendMessage& waiting : std::exchange(q.stored, {})) report(waiting, SendError::kNoAssociation);
-    if (q.riding) report(*std::exchange(q.riding, std::nullopt), SendError::kNone);
+    if (q.riding) report(*std::exchange(q.riding, nullptr), SendError::kNone);
     return destroy(q, now);
   }
   const Peer peer = *peers_.find(q.sii);
@@ -367,17 +377,17 @@ void Core::send_confirm(Querying& q, const Message& response, TimePoint now) {
 
 void Core::destroy(Querying& q, TimePoint now) {
   ++destroyed_;
-  const std::uint64_t id = q.id;
-  for (Timer t : {Timer::kNoResponse, Timer::kRefresh, Timer::kInactive}) cancel_timer(id, t);
+  for (Timer t : {Timer::kNoResponse, Timer::kRefresh, Timer::kInactive}) cancel_timer(q.id, t);
+  if (q.riding) report(*q.riding, SendError::kLost);
+  for (const SendMessage& m : q.stored) report(m, SendError::kLost);
   use_association(q, {}, now);
   peers_.release(q.sii);
   event(Event::Type::kStateDeleted, q.key.nslp, {}, "querying");
-  queriers_by_id_.erase(id);
-  queriers_.erase(RoutingKey(q.key));
+  queriers_.erase(q);
 }
 
-Outputs Core::on_port_unreachable(ByteSpan quoted, TimePoint now) {
-  // The quotation may be cut short; MRI and session are at the front.
+// The Querying-SM whose Query an ICMP error quotes. The quotation may be cut short; MRI and session are at the front.
+Querying* Core::quoted_query(ByteSpan quoted) {
   DecodeResult m = decode_datagram(quoted);
   std::optional<Mri> mri;
   std::optional<SessionId> session;
@@ -387,11 +397,23 @@ Outputs Core::on_port_unreachable(ByteSpan quoted, TimePoint now) {
   } else {
     mri = m.error().mri, session = m.error().session, header = m.error().header;
   }
-  if (!mri || !session || header.message_type() != MessageType::kQuery) return take();
-  const auto it = queriers_.find({*mri, *session, header.nslp});
-  if (it == queriers_.end()) return take();
-  if (m && !has_cookie(*it->second, *m->query_cookie)) return take();
-  querying_event(*it->second, QueryingEvent::kEndpointReached, now);
+  if (!mri || !session || header.message_type() != MessageType::kQuery) return nullptr;
+  Querying* q = queriers_.find({*mri, *session, header.nslp});
+  return q && m && !has_cookie(*q, *m->query_cookie) ? nullptr : q;
+}
+
+Outputs Core::on_port_unreachable(ByteSpan quoted, TimePoint now) {
+  if (Querying* q = quoted_query(quoted)) querying_event(*q, QueryingEvent::kEndpointReached, now);
+  return take();
+}
+
+// Queries must not be fragmented (5.3.2.1): what they carry goes over an association then, and the Query goes again.
+Outputs Core::on_packet_too_big(ByteSpan quoted, std::uint16_t mtu, TimePoint now) {
+  Querying* q = quoted_query(quoted);
+  if (!q || mtu < kLeastMtu || (q->path_mtu && mtu >= q->path_mtu)) return take();
+  q->path_mtu = mtu;
+  if (q->state == QueryingState::kAwaitingResponse && q->riding)
+    querying_event(*q, QueryingEvent::kNoRoutingState, now);
   return take();
 }
 

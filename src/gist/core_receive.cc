@@ -4,8 +4,10 @@
 namespace netserv::gist {
 namespace {
 
-// 5.2.2 and 7.4: an Interface-Address can be sent to.
-bool usable(const IpAddress& a) { return !a.is_multicast() && !a.is_unspecified(); }
+const IpAddress kBroadcast = IpAddress::v4(0xffffffff);
+
+// 5.2.2, 5.8.1.1 and 7.4: one node's address.
+bool usable(const IpAddress& a) { return !a.is_multicast() && !a.is_unspecified() && a != kBroadcast; }
 
 }  // namespace
 
@@ -42,10 +44,13 @@ void Core::receive_message(const Message& m, const Arrival& arrival, TimePoint n
   const bool gist_only = m.type() == MessageType::kError || m.type() == MessageType::kMaHello;
   if (!gist_only && !nslps_.contains(m.header.nslp)) return refuse(ErrorKind::kUnknownNslpId, m, arrival, now);
   if (m.nli && m.type() != MessageType::kError) {
-    if (!usable(m.nli->interface_address))
+    // An answer to a peer that claims to be this node would come from a peer of that kind.
+    if (!usable(m.nli->interface_address) || network_.is_local(m.nli->interface_address))
       return event(Event::Type::kDropped, m.header.nslp, m.nli->interface_address, "unusable Interface-Address");
     if (m.type() != MessageType::kResponse && !addresses_agree(m, arrival, now)) return;
   }
+  if (m.header.context_free && !between_nodes(*m.mri))
+    return refuse(ErrorKind::kValueNotSupported, m, arrival, now, {mri_info(m, 4)});
   switch (m.type()) {
     case MessageType::kQuery: {
       const std::uint8_t sent = m.nli->ip_ttl, got = arrival.datagram->ttl;
@@ -63,6 +68,9 @@ void Core::receive_message(const Message& m, const Arrival& arrival, TimePoint n
   }
 }
 
+// 5.8.1.1: prefixes may be wild, the addresses must be nodes'.
+bool Core::between_nodes(const Mri& mri) { return usable(source_of(mri)) && usable(destination_of(mri)); }
+
 // 7.2.1: with S=1 the IP source and the NLI's address differ only behind a legacy NAT.
 bool Core::addresses_agree(const Message& m, const Arrival& arrival, TimePoint now) {
   if (!arrival.datagram || !m.header.source_is_signalling) return true;
@@ -78,6 +86,7 @@ bool Core::addresses_agree(const Message& m, const Arrival& arrival, TimePoint n
 // State is kept under the local form of the MRI; a peer beyond a NAT uses another.
 RoutingKey Core::local_key(const Mri& wire_mri, const SessionId& session, NslpId nslp) const {
   RoutingKey key{inverted(wire_mri), session, nslp};
+  if (translations_.empty()) return key;
   const auto translated = translations_.find(key);
   return translated == translations_.end() ? key : translated->second;
 }
@@ -110,10 +119,8 @@ void Core::receive_data(const Message& m, const Arrival& arrival, TimePoint now)
     return;
   }
   const RoutingKey key = local_key(*m.mri, *m.session, nslp);
-  const auto responder = responders_.find(key);
-  const auto querier = queriers_.find(key);
-  Responding* r = responder == responders_.end() ? nullptr : responder->second.get();
-  Querying* q = querier == queriers_.end() ? nullptr : querier->second.get();
+  Responding* r = responders_.find(key);
+  Querying* q = queriers_.find(key);
   const bool awaiting_confirm = r && r->state == RespondingState::kAwaitingConfirm;
   if (arrival.association && !awaiting_confirm) {
     const std::set<std::uint64_t>& users = arrival.association->users;
@@ -163,24 +170,23 @@ void Core::receive_error(const Message& m, TimePoint now) {
   if (!mri) return;
   RoutingKey key{*mri, *e.session, e.header.nslp};
   if (const auto t = translations_.find(key); t != translations_.end()) key = t->second;
-  const auto querier = queriers_.find(key);
-  const auto responder = responders_.find(key);
   const auto type = static_cast<MessageType>(e.header.type);
   const bool lost_state = e.is(ErrorKind::kNoRoutingState) || e.is(ErrorKind::kIncorrectlyDelivered);
-  if (querier != queriers_.end()) {
-    Querying& q = *querier->second;
+  if (Querying* querier = queriers_.find(key)) {
+    Querying& q = *querier;
     if (lost_state && type != MessageType::kQuery) return querying_event(q, QueryingEvent::kNoRoutingState, now);
     if (type != MessageType::kQuery) return;
     if (e.is(ErrorKind::kEndpointFound)) return querying_event(q, QueryingEvent::kEndpointReached, now);
     if (e.is(ErrorKind::kMessageTooLarge) && q.riding) {
       // 4.3.4: the payload needs an association.
-      await_association(q, *std::exchange(q.riding, std::nullopt));
+      await_association(q, *std::exchange(q.riding, nullptr));
       return querying_event(q, QueryingEvent::kNoRoutingState, now);
     }
     return querying_event(q, QueryingEvent::kRefused, now, &m);
   }
-  if (responder != responders_.end() && lost_state && type == MessageType::kData)
-    return responding_event(*responder->second, RespondingEvent::kNoRoutingState, now);
+  Responding* responder = responders_.find(key);
+  if (responder && lost_state && type == MessageType::kData)
+    return responding_event(*responder, RespondingEvent::kNoRoutingState, now);
 }
 
 }  // namespace netserv::gist

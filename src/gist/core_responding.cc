@@ -10,12 +10,6 @@ namespace {
 // An application's payload in a Response must not make it longer than so many times the Query.
 constexpr std::size_t kMaxResponseGrowth = 3;
 
-ErrorInfo mri_info(const Message& m, std::uint16_t value_offset) {
-  ByteWriter object;
-  (void)encode_object(object, ObjectType::kMri, m);
-  return object_value_info(object.view(), static_cast<std::uint16_t>(value_offset + 4));
-}
-
 }  // namespace
 
 bool Core::validate_query(const ReceivedQuery& query, TimePoint now) {
@@ -54,19 +48,29 @@ void Core::receive_query(ReceivedQuery query, TimePoint now) {
   const Message& m = query.message;
   const RoutingKey key{inverted(*m.mri), *m.session, m.header.nslp};
   const Arrival arrival{Transport::kDatagram, &query.datagram, nullptr};
-  if (responders_.contains(key)) {
+  if (responders_.find(key)) {
     if (m.nslp_data) deliver(m, arrival, {}, {}, query.ip_distance);
     return accept_query(query, {}, now);
   }
   // 4.3.2: the application decides whether to peer.
-  if (pending_.size() >= config_.max_pending_queries)
+  const std::size_t size = query.datagram.payload.size();
+  if (pending_.size() >= config_.max_pending_queries || pending_bytes_ + size > config_.max_pending_bytes)
     return pass_query(query.datagram, m.header, {}, now, &m);
   const QueryTicket ticket(++last_id_);
   const SiiHandle sii = peers_.intern({m.nli->peer_identity, m.nli->interface_address, query.datagram.source_port});
   deliver(m, arrival, {}, sii, query.ip_distance);
   std::get<RecvMessage>(out_.back()).check = ticket;
   set_timer(ticket.value(), Timer::kAnswer, now + config_.answer_timeout);
+  query.message.nslp_data.reset();  // the datagram still has it
+  pending_bytes_ += size;
   pending_.emplace(ticket, std::move(query));
+}
+
+std::optional<ReceivedQuery> Core::take_pending(QueryTicket ticket) {
+  auto node = pending_.extract(ticket);
+  if (node.empty()) return std::nullopt;
+  pending_bytes_ -= node.mapped().datagram.payload.size();
+  return std::move(node.mapped());
 }
 
 void Core::accept_query(const ReceivedQuery& query, const Bytes& data, TimePoint now) {
@@ -75,9 +79,9 @@ void Core::accept_query(const ReceivedQuery& query, const Bytes& data, TimePoint
   const AssociationId over = m.stack_proposal ? reusable_association(m, key.mri) : AssociationId{};
   const AcceptedQuery accepted{query, data, over};
   const bool new_association = m.stack_proposal && over.value() == 0 && !own_proposal().profiles.empty();
-  const bool confirm = new_association || config_.responder_policy != ResponderPolicy::kImmediate;
-  const auto it = responders_.find(key);
-  Responding* r = it == responders_.end() ? nullptr : it->second.get();
+  Responding* r = responders_.find(key);
+  const bool confirm = new_association || config_.responder_policy != ResponderPolicy::kImmediate ||
+                       (!r && states_full());
   if (!r) {
     const bool delayed = confirm && (config_.responder_policy == ResponderPolicy::kDelayed ||
                                      unconfirmed_.size() >= config_.max_unconfirmed || states_full());
@@ -94,7 +98,7 @@ void Core::accept_query(const ReceivedQuery& query, const Bytes& data, TimePoint
     set_status(*r, RouteStatus::kTentative, true);  // 7.1.2: the flow comes another way
   if (m.nat_traversal) {
     if (r->wire_mri) translations_.erase({*r->wire_mri, key.session, key.nslp});
-    r->wire_mri = inverted(m.nat_traversal->original_mri);
+    r->wire_mri = std::make_unique<Mri>(inverted(m.nat_traversal->original_mri));
     translations_[{*r->wire_mri, key.session, key.nslp}] = key;
   }
   r->interface = interface;
@@ -159,7 +163,7 @@ void Core::responding_event(Responding& r, RespondingEvent event, TimePoint now,
       case RespondingAction::kDestroy: return destroy(r, now);
       case RespondingAction::kCount: break;
     }
-    if (destroyed_ != destroyed && !responders_by_id_.contains(id)) return;
+    if (destroyed_ != destroyed && !responders_.by_id(id)) return;
   }
 }
 
@@ -211,10 +215,12 @@ void Core::send_response(const AcceptedQuery& accepted, bool confirm, TimePoint 
   datagram.source_port = config_.udp_port;
   datagram.destination_port = querier.udp_port;
   // 8.4: whoever is named as the querier may never have asked, so it gets little more than what came.
-  const std::size_t most = std::min(datagram_room(datagram.destination, egress->mtu),
-                                    kMaxResponseGrowth * query.datagram.payload.size());
-  const Result<Bytes> bytes = encode_datagram(m);
-  if (!bytes || bytes->size() > most) m.nslp_data.reset();
+  if (m.nslp_data) {
+    Bytes payload = fitting(m, datagram.destination, *egress);
+    const bool fits = !payload.empty() && payload.size() <= kMaxResponseGrowth * query.datagram.payload.size();
+    if (fits) return void(send_datagram(std::move(payload), m.type(), m.header.nslp, std::move(datagram), false, now));
+    m.nslp_data.reset();
+  }
   send_datagram(m, std::move(datagram), false, now);
 }
 
@@ -234,9 +240,8 @@ void Core::receive_confirm(const Message& m, const Arrival& arrival, TimePoint n
     return;
   }
   if (cookie && cookie->local_mri) key.mri = inverted(*cookie->local_mri);
-  const auto it = responders_.find(key);
-  Responding* r = it == responders_.end() ? nullptr : it->second.get();
-  if (!cookie || (!r && config_.responder_policy == ResponderPolicy::kImmediate && !cookie->association)) {
+  Responding* r = responders_.find(key);
+  if (!cookie) {
     if (r && r->state == RespondingState::kEstablished) return;  // rule 10
     for (NodeAction action : kNodeMachine.step(NodeState::kIdle, NodeEvent::kConfirmUnverified).actions)
       if (action == NodeAction::kSendNoRoutingState) refuse(ErrorKind::kNoRoutingState, m, arrival, now);
@@ -250,7 +255,7 @@ void Core::receive_confirm(const Message& m, const Arrival& arrival, TimePoint n
     r->ip_distance = cookie->ip_distance;
     r->interface = cookie->interface;
     if (cookie->local_mri) {
-      r->wire_mri = wire.mri;
+      r->wire_mri = std::make_unique<Mri>(wire.mri);
       translations_[wire] = key;
     }
   }
@@ -281,6 +286,7 @@ bool Core::confirm_fits_association(const Message& m, const Arrival& arrival, co
   if (first) {
     if (!cookie.association) return refuse(ErrorKind::kIncorrectEncapsulation, m, arrival, now), false;
     a->peer_known = true;
+    unclaimed_.erase(a->id);
     a->peer_identity = nli.peer_identity;
     a->peer_address = nli.interface_address;
     a->peer_hold_time = m.stack_configuration->hold_time;
@@ -327,32 +333,22 @@ AssociationId Core::reusable_association(const Message& query, const Mri& mri) {
 }
 
 Responding* Core::create_responding(RoutingKey key, TimePoint now) {
-  if (states_full()) {
-    if (unconfirmed_.empty()) return nullptr;
-    destroy(*responders_by_id_.at(*unconfirmed_.begin()), now);
-  }
-  auto owned = std::make_unique<Responding>();
-  Responding& r = *owned;
-  r.id = ++last_id_;
-  r.key = std::move(key);
-  responders_by_id_[r.id] = &r;
-  responders_[r.key] = std::move(owned);
+  if (!room_for_state(now)) return nullptr;
+  Responding& r = responders_.add(std::move(key), ++last_id_);
   event(Event::Type::kStateCreated, r.key.nslp, {}, "responding");
   return &r;
 }
 
 void Core::destroy(Responding& r, TimePoint now) {
   ++destroyed_;
-  const std::uint64_t id = r.id;
-  for (Timer t : {Timer::kNoConfirm, Timer::kExpire}) cancel_timer(id, t);
+  for (Timer t : {Timer::kNoConfirm, Timer::kExpire}) cancel_timer(r.id, t);
   for (const SendMessage& m : r.stored) report(m, SendError::kNoNextNode);
   use_association(r, {}, now);
   if (r.wire_mri) translations_.erase({*r.wire_mri, r.key.session, r.key.nslp});
   peers_.release(r.sii);
-  unconfirmed_.erase(id);
+  unconfirmed_.erase(r.id);
   event(Event::Type::kStateDeleted, r.key.nslp, {}, "responding");
-  responders_by_id_.erase(id);
-  responders_.erase(RoutingKey(r.key));
+  responders_.erase(r);
 }
 
 }  // namespace netserv::gist

@@ -32,7 +32,7 @@ bool query_mode_possible(const Mri& mri) {
 void Core::send_message(SendMessage m, TimePoint now) {
   if (m.hops && *m.hops == 0) return report(m, SendError::kHopsZero);
   if (!nslps_.contains(m.nslp)) return report(m, SendError::kUnknownNslp);
-  if (m.data.size() % 4 != 0 || m.data.size() / 4 > kMaxObjectWords || !is_valid(m.mri))
+  if (m.data.size() % 4 != 0 || m.data.size() / 4 > kMaxObjectWords || !is_valid(m.mri) || !between_nodes(m.mri))
     return report(m, SendError::kBadPayload);
   if (network_.is_local(end_in_direction(m.mri))) return report(m, SendError::kIsDestination);
   if (m.sii.value() != 0) return send_explicitly(m, now);
@@ -45,7 +45,7 @@ void Core::send_message(SendMessage m, TimePoint now) {
     if (querying->handshake_due && querying->status == RouteStatus::kBad) {
       const std::uint64_t id = querying->id;
       querying_event(*querying, QueryingEvent::kStatusBad, now);
-      if (!queriers_by_id_.contains(id)) return report(m, SendError::kUnreachable);
+      if (!queriers_.by_id(id)) return report(m, SendError::kUnreachable);
     }
     return querying_event(*querying, QueryingEvent::kNslpData, now, nullptr, nullptr, &m);
   }
@@ -70,10 +70,9 @@ void Core::send_stateless(const SendMessage& m, TimePoint now) {
   data.header.source_is_signalling = datagram.source == egress->address;
   const bool down = direction_of(m.mri) == Direction::kDownstream;
   data.nli = own_nli(egress->address, down ? datagram.ttl : std::uint8_t{0});
-  const Result<Bytes> bytes = encode_datagram(data);
-  if (!bytes || bytes->size() > datagram_room(datagram.destination, egress->mtu))
-    return report(m, SendError::kTooLarge);
-  const bool sent = send_datagram(data, std::move(datagram), true, now);
+  Bytes payload = fitting(data, datagram.destination, *egress);
+  if (payload.empty()) return report(m, SendError::kTooLarge);
+  const bool sent = send_datagram(std::move(payload), MessageType::kData, m.nslp, std::move(datagram), true, now);
   report(m, sent ? SendError::kNone : SendError::kOverload);
 }
 
@@ -106,16 +105,15 @@ void Core::send_explicitly(const SendMessage& m, TimePoint now) {
   datagram.destination_port = peer->udp_port;
   datagram.ttl = m.ip_ttl.value_or(config_.ip_ttl);
   data.nli = own_nli(egress->address, direction_of(m.mri) == Direction::kDownstream ? datagram.ttl : std::uint8_t{0});
-  const Result<Bytes> bytes = encode_datagram(data);
-  if (!bytes || bytes->size() > datagram_room(datagram.destination, egress->mtu))
-    return report(m, SendError::kTooLarge);
-  const bool sent = send_datagram(data, std::move(datagram), false, now);
+  Bytes payload = fitting(data, datagram.destination, *egress);
+  if (payload.empty()) return report(m, SendError::kTooLarge);
+  const bool sent = send_datagram(std::move(payload), MessageType::kData, m.nslp, std::move(datagram), false, now);
   report(m, sent ? SendError::kNone : SendError::kOverload);
 }
 
 Core::Sent Core::transmit(RoutingState& state, const SendMessage& m, TimePoint now) {
   const std::uint8_t hops = m.hops.value_or(config_.hops);
-  Message data = data_message(m, state.wire_mri.value_or(state.key.mri), hops);
+  Message data = data_message(m, state.wire_mri ? *state.wire_mri : state.key.mri, hops);
   if (Association* a = association(state.association); a && fits(*a, m.attributes)) {
     if (a->state == AssociationState::kAwaitingConnection) return Sent::kConnecting;
     if (a->congested) return report(m, SendError::kOverload), Sent::kDone;
@@ -141,23 +139,23 @@ Core::Sent Core::transmit(RoutingState& state, const SendMessage& m, TimePoint n
   datagram.ttl = m.ip_ttl.value_or(config_.ip_ttl);
   const bool down = direction_of(state.key.mri) == Direction::kDownstream;
   data.nli = own_nli(egress->address, down ? datagram.ttl : state.ip_distance);
-  const Result<Bytes> bytes = encode_datagram(data);
-  if (!bytes || bytes->size() > datagram_room(datagram.destination, egress->mtu)) return Sent::kNeedsAssociation;
-  const bool sent = send_datagram(data, std::move(datagram), false, now);
+  Bytes payload = fitting(data, datagram.destination, *egress);
+  if (payload.empty()) return Sent::kNeedsAssociation;
+  const bool sent = send_datagram(std::move(payload), MessageType::kData, m.nslp, std::move(datagram), false, now);
   report(m, sent ? SendError::kNone : SendError::kOverload);
   return Sent::kDone;
 }
 
 void Core::send_stored(RoutingState& state, TimePoint now) {
   std::vector<SendMessage> waiting = std::exchange(state.stored, {});
-  const auto querier = queriers_by_id_.find(state.id);
-  const bool may_ask = querier != queriers_by_id_.end();
+  Querying* querier = queriers_.by_id(state.id);
+  const bool may_ask = querier != nullptr;
   for (SendMessage& m : waiting) {
     const bool behind_another = may_ask && !state.stored.empty();  // in order
     const Sent sent = behind_another ? Sent::kConnecting : transmit(state, m, now);
     if (sent == Sent::kDone) continue;
     if (sent == Sent::kNeedsAssociation && may_ask) {
-      await_association(*querier->second, std::move(m));
+      await_association(*querier, std::move(m));
     } else {
       state.stored.push_back(std::move(m));
     }
@@ -176,15 +174,21 @@ bool Core::send_datagram(const Message& m, Datagram datagram, bool query_mode, T
     event(Event::Type::kDropped, m.header.nslp, datagram.destination, bytes.error().message());
     return false;
   }
-  datagram.payload = std::move(*bytes);
+  return send_datagram(std::move(*bytes), m.type(), m.header.nslp, std::move(datagram), query_mode, now);
+}
+
+bool Core::send_datagram(Bytes payload, MessageType of, NslpId nslp, Datagram datagram, bool query_mode, TimePoint now) {
+  datagram.payload = std::move(payload);
   if (datagram.ttl == 0) datagram.ttl = config_.ip_ttl;
-  SendDatagram send{std::move(datagram), query_mode, m.header.nslp};
+  SendDatagram send{std::move(datagram), query_mode, nslp};
   if (send_queue_.empty() && send_bucket_.take(now)) {
     out_.push_back(std::move(send));
     return true;
   }
-  if (send_queue_.size() >= config_.send_queue) {
-    event(Event::Type::kRateLimited, m.header.nslp, send.datagram.destination, "queue is full");
+  // Answers to strangers leave half of the queue to what this node wants to say.
+  const bool answer = of == MessageType::kResponse || of == MessageType::kError;
+  if (send_queue_.size() >= (answer ? config_.send_queue / 2 : config_.send_queue)) {
+    event(Event::Type::kRateLimited, nslp, send.datagram.destination, "queue is full");
     return false;
   }
   send_queue_.push_back(std::move(send));
@@ -223,10 +227,16 @@ bool Core::address_query_mode(const Mri& mri, bool signalling_source, const Egre
 }
 
 // 4.3.3: the packet's size is limited, 64 bytes of which are for IP and UDP.
-std::size_t Core::datagram_room(const IpAddress& destination, std::uint16_t first_hop_mtu) const {
+std::size_t Core::datagram_room(const IpAddress& destination, const Egress& egress) const {
   const auto known = network_.path_mtu(destination);
-  const std::size_t limit = known ? *known : std::min<std::size_t>(first_hop_mtu, 576);
+  const std::size_t limit = known ? *known : std::min(egress.mtu, config_.path_mtu);
   return limit - std::min<std::size_t>(limit, 64);
+}
+
+Bytes Core::fitting(const Message& m, const IpAddress& destination, const Egress& egress) const {
+  Result<Bytes> bytes = encode_datagram(m);
+  if (!bytes || bytes->size() > datagram_room(destination, egress)) return {};
+  return std::move(*bytes);
 }
 
 void Core::report(const SendMessage& m, SendError error, const ErrorObject* cause, TransferAttributes used) {

@@ -37,6 +37,52 @@ TEST_F(MessageSize, KnownPathMtuDecides) {
   EXPECT_EQ(on_associations(MessageType::kData).size(), 1u);
 }
 
+TEST_F(MessageSize, TheOperatorMayKnowThePaths) {
+  Config config = base_config();
+  config.path_mtu = 1280;
+  build(config);
+  SendMessage s = message();
+  s.data = words(200);
+  a->send(s);
+  world.run_for(seconds(1));
+  EXPECT_EQ(sent(MessageType::kQuery).at(0).nslp_data, s.data);
+  session = world.session();
+  s = message(2);
+  s.data = words(300);
+  a->send(s);
+  world.run_for(seconds(1));
+  EXPECT_FALSE(sent(MessageType::kQuery).back().nslp_data);
+  EXPECT_EQ(on_associations(MessageType::kData).size(), 1u);
+}
+
+TEST_F(MessageSize, AQueryThatWasTooBigForTheWayGoesAgainWithoutItsPayload) {
+  // RFC5971: 4.3.3-4
+  Config config = base_config();
+  config.path_mtu = 1280;
+  build(config);
+  SendMessage s = message();
+  s.data = words(200);
+  lose(MessageType::kQuery, 1);
+  a->send(s);
+  ASSERT_EQ(sent(MessageType::kQuery).size(), 1u);
+  Bytes quoted = flights(MessageType::kQuery).at(0).datagram.payload;
+  Bytes forged = quoted;
+  forged[forged.size() - 4 - s.data.size() - 1] ^= std::byte{1};  // the cookie's end
+  a->perform(a->core().on_packet_too_big(forged, 600, world.now()));
+  quoted.resize(548 - 28);  // as ICMP quotes it
+  a->perform(a->core().on_packet_too_big(quoted, 20, world.now()));
+  EXPECT_EQ(sent(MessageType::kQuery).size(), 1u);
+  a->perform(a->core().on_packet_too_big(quoted, 600, world.now()));
+  ASSERT_EQ(sent(MessageType::kQuery).size(), 2u) << "at once";
+  EXPECT_FALSE(sent(MessageType::kQuery)[1].nslp_data);
+  EXPECT_TRUE(sent(MessageType::kQuery)[1].stack_proposal);
+  a->perform(a->core().on_packet_too_big(quoted, 600, world.now()));
+  EXPECT_EQ(sent(MessageType::kQuery).size(), 2u) << "known";
+  world.run_for(seconds(1));
+  EXPECT_EQ(m->received.back().data, s.data);
+  EXPECT_EQ(a->status_of(1)->error, SendError::kNone);
+}
+
 TEST_F(MessageSize, WhatIsTooLargeAndSentDuringTheHandshakeAsksForOneAfterwards) {
   // RFC5971: 4.3.3-3
   build();

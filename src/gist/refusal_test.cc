@@ -83,6 +83,43 @@ TEST_F(Refusals, WithoutNliTheIpSourceServesIfSIsSet) {
   EXPECT_EQ(errors(m).size(), 1u) << "no address that could be trusted";
 }
 
+TEST_F(Refusals, MrisAreAboutNodes) {
+  // RFC5971: 5.8.1.1-1
+  const auto flow_to = [&](const IpAddress& source, const IpAddress& destination) {
+    auto mri = std::get<PathCoupledMri>(World::flow(*a, *b));
+    mri.source = source;
+    mri.destination = destination;
+    return mri;
+  };
+  const IpAddress group = IpAddress::v4(0xe0000105), everybody = IpAddress::v4(0xffffffff);
+  std::vector<PathCoupledMri> wrong{flow_to(a->address, group), flow_to(group, b->address), flow_to(a->address, everybody),
+                                    flow_to(IpAddress(), b->address), flow_to(a->address, IpAddress())};
+  for (const PathCoupledMri& mri : wrong) {
+    Message q = query();
+    q.mri = mri;
+    inject(q);
+    SendMessage s = message(9);
+    s.mri = mri;
+    a->send(s);
+    EXPECT_EQ(a->status_of(9)->error, SendError::kBadPayload);
+  }
+  EXPECT_EQ(errors(m), std::vector<std::string>(wrong.size(), "10/1"));
+  EXPECT_TRUE(sent(MessageType::kQuery).empty());
+  EXPECT_TRUE(m->received.empty());
+  EXPECT_EQ(m->core().responding_states(), 0u);
+}
+
+TEST_F(Refusals, NobodyElseIsThisNode) {
+  for (const IpAddress& claimed : {m->address, IpAddress::v4(0xffffffff), IpAddress::v4(0xe0000001), IpAddress()}) {
+    Message q = query();
+    q.header.source_is_signalling = false;
+    q.nli->interface_address = claimed;
+    inject(q);
+  }
+  EXPECT_TRUE(world.sent.empty()) << "not even an Error";
+  EXPECT_TRUE(m->received.empty());
+}
+
 TEST_F(Refusals, LegacyNat) {
   // RFC5971: 5.2.2-2, 5.3.2.1-1, 7.2.1-1, 7.2.1-2, 7.2.1-3
   Message q = query();
@@ -275,7 +312,7 @@ TEST_F(NatTest, DelayedStateCarriesTheTranslationInTheCookie) {
   world.run_for(seconds(1));
   const Responding* r = m->core().find_responding({inverted(Mri(outside)), session, kNslp});
   ASSERT_TRUE(r);
-  EXPECT_EQ(r->wire_mri, World::flow(*a, *b, Direction::kUpstream));
+  EXPECT_EQ(*r->wire_mri, World::flow(*a, *b, Direction::kUpstream));
   a->send(message(2));
   world.run_for(seconds(1));
   EXPECT_TRUE(m->received.back().attributes.state_validated);

@@ -1,5 +1,4 @@
-// The routing state table's rows (RFC 5971, 4.2.1): what a Querying-SM and a Responding-SM hold on to. The key's
-// MRI has the direction in which this node sends.
+// The routing state table's rows (RFC 5971, 4.2.1): what a Querying-SM and a Responding-SM hold on to.
 #pragma once
 
 #include <array>
@@ -13,55 +12,45 @@
 #include "gist/output.h"
 #include "gist/querying_sm.h"
 #include "gist/responding_sm.h"
+#include "gist/routing_key.h"
 #include "wire/gist/message.h"
 #include "wire/gist_api/api.h"
 
 namespace netserv::gist {
 
-struct RoutingKey {
-  Mri mri;
-  SessionId session;
-  NslpId nslp{};
-  bool operator==(const RoutingKey&) const = default;
-};
-
-struct RoutingKeyHash {
-  std::size_t operator()(const RoutingKey& k) const {
-    return std::hash<SessionId>{}(k.session) ^ hash_of(k.mri) ^ k.nslp.value();
-  }
-};
-
 using QueryCookie = std::array<std::byte, 16>;
 
-// What both sides of a hop hold.
+// What both sides of a hop hold. What every message needs comes first.
 struct RoutingState {
   std::uint64_t id = 0;
   RoutingKey key;
-  SiiHandle sii{};              // the peer; none until it is known
-  AssociationId association{};  // 0: D-mode
-  std::vector<SendMessage> stored;
   RouteStatus status = RouteStatus::kBad;
   std::uint8_t ip_distance = 0;  // IP hops to the peer, 0: not known
-  std::optional<Mri> wire_mri;   // behind a GIST-aware NAT: the MRI that the peer uses, in our direction
+  SiiHandle sii{};               // the peer; none until it is known
+  AssociationId association{};   // 0: D-mode
+  std::vector<SendMessage> stored;
+  std::unique_ptr<Mri> wire_mri;  // behind a GIST-aware NAT: the MRI that the peer uses, in our direction
 };
 
 struct Querying : RoutingState {
   QueryingState state = QueryingState::kBirth;
-  std::vector<QueryCookie> cookies;   // of this handshake's Queries
-  std::optional<SendMessage> riding;  // its payload is in the Queries
-  Bytes invalidation_data;            // from InvalidateRoutingState, for the next handshake
-  unsigned sent = 0;                  // Queries in this handshake
-  Duration back_off{};
-  std::optional<TimePoint> give_up;
-  Duration inactivity{};
   std::uint8_t hops = 0;
-  unsigned association_failures = 0;  // in a row
-  bool wants_reliable = false;        // an association is needed, ...
-  bool wants_secure = false;          // ... and TLS on it
+  bool wants_reliable = false;         // an association is needed, ...
+  bool wants_secure = false;           // ... and TLS on it
   bool asked_for_association = false;  // the last Query had a Stack-Proposal
   bool source_is_signalling = false;   // S of the last Query
   bool had_upstream = false;           // state towards the flow's other side was there once
   bool handshake_due = false;          // invalidated without urgency: with the next message
+  std::uint16_t path_mtu = 0;          // that an ICMP error named, 0: none
+  unsigned association_failures = 0;   // in a row
+  Duration inactivity{};
+  TimePoint inactive_at{};               // not before it
+  std::vector<QueryCookie> cookies;      // of this handshake's Queries
+  std::unique_ptr<SendMessage> riding;   // its payload is in the Queries
+  Bytes invalidation_data;               // from InvalidateRoutingState, for the next handshake
+  unsigned sent = 0;                     // Queries in this handshake
+  Duration back_off{};
+  std::optional<TimePoint> give_up;
   Egress egress;
 
   bool wants_association() const { return wants_reliable || wants_secure; }

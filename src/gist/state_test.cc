@@ -88,7 +88,7 @@ TEST_F(State, ManyStatesAreRefreshedMoreSlowly) {
     a->send(s);
   }
   world.run_for(milliseconds(100));
-  EXPECT_EQ(sent(MessageType::kQuery).back().nli->validity, Milliseconds(4000 * 400 / 10));
+  EXPECT_EQ(sent(MessageType::kQuery).back().nli->validity, Milliseconds(8000 * 400 / 10));
 
   // The limiter never holds them back: once each state has learnt the longer time, they come no faster than its rate.
   auto datagrams = [&] { return sent(MessageType::kQuery).size() + sent(MessageType::kConfirm).size(); };

@@ -178,8 +178,8 @@ std::vector<gist::Datagram> DatagramSockets::receive(int fd) {
   return out;
 }
 
-std::vector<Bytes> DatagramSockets::unreachable(int fd) {
-  std::vector<Bytes> out;
+std::vector<DatagramSockets::IcmpError> DatagramSockets::icmp_errors(int fd) {
+  std::vector<IcmpError> out;
   std::array<std::byte, 2048> quoted;
   for (std::size_t i = 0; i < kBatch; ++i) {
     alignas(cmsghdr) std::array<char, kControl> control{};
@@ -201,7 +201,14 @@ std::vector<Bytes> DatagramSockets::unreachable(int fd) {
                          error.ee_code == ICMP_PORT_UNREACH;
       const bool port6 = error.ee_origin == SO_EE_ORIGIN_ICMP6 && error.ee_type == ICMP6_DST_UNREACH &&
                          error.ee_code == ICMP6_DST_UNREACH_NOPORT;
-      if (port4 || port6) out.emplace_back(quoted.begin(), quoted.begin() + n);
+      const bool big4 = error.ee_origin == SO_EE_ORIGIN_ICMP && error.ee_type == ICMP_DEST_UNREACH &&
+                        error.ee_code == ICMP_FRAG_NEEDED;
+      const bool big6 = error.ee_origin == SO_EE_ORIGIN_ICMP6 && error.ee_type == ICMP6_PACKET_TOO_BIG;
+      const bool too_big = (big4 || big6) && error.ee_info != 0;
+      if (!port4 && !port6 && !too_big) continue;
+      IcmpError& found = out.emplace_back();
+      found.quoted.assign(quoted.begin(), quoted.begin() + n);
+      if (too_big) found.mtu = static_cast<std::uint16_t>(std::min(error.ee_info, 65535u));
     }
   }
   return out;

@@ -22,8 +22,12 @@ class DatagramSockets {
   std::vector<int> fds() const;
   // Up to 64 datagrams to this node. Those without a source that could be answered are left out.
   std::vector<gist::Datagram> receive(int fd);
-  // ICMP port unreachable about what was sent from here: the quoted UDP payloads.
-  std::vector<Bytes> unreachable(int fd);
+  // ICMP errors about what was sent from here.
+  struct IcmpError {
+    Bytes quoted;           // UDP payload, perhaps cut short
+    std::uint16_t mtu = 0;  // 0: port unreachable; else the packet was too big for a path of this MTU
+  };
+  std::vector<IcmpError> icmp_errors(int fd);
 
   // From an address of this node.
   Status send(const gist::Datagram& datagram);

@@ -296,7 +296,7 @@ void World::connect(int index, const ConnectAssociation& request) {
     Node& from = *nodes_[static_cast<std::size_t>(here.node)];
     AcceptedAssociation accepted{from.address, tls, tls ? from.credentials : PeerCredentials{}};
     const End there{target->index, target->core().accept_association(accepted, now_)};
-    target->arm();
+    target->perform(target->core().on_time(now_));
     if (there.id.value() == 0) {
       Node& refused = *nodes_[static_cast<std::size_t>(here.node)];
       return refused.perform(refused.core().association_failed(here.id, now_));

@@ -1,0 +1,318 @@
+// A stranger who fills tables: RFC 5971, 8.4. Each table has a limit; the oldest of what nobody has confirmed goes
+// first, what is established stays, and when all is full the node goes on without keeping state.
+#include <algorithm>
+
+#include "gist/testing/fixture.h"
+
+namespace netserv::gist::testing {
+namespace {
+
+class Exhaustion : public LineTest {
+ protected:
+  // A Query for a session of its own, as anybody can forge one.
+  Message forged() {
+    Message query;
+    query.header.type = static_cast<std::uint8_t>(MessageType::kQuery);
+    query.header.hops = 3;
+    query.header.nslp = kNslp;
+    query.header.context_free = query.header.reply_requested = true;
+    query.mri = World::flow(*a, *b);
+    query.session = world.session();
+    query.nli = Nli{};
+    query.nli->peer_identity = words(1);
+    query.nli->interface_address = a->address;
+    query.query_cookie = words(4);
+    return query;
+  }
+  RoutingKey key_of(const Message& query) const { return {inverted(*query.mri), *query.session, kNslp}; }
+  // Established by a handshake of a's.
+  RoutingKey establish() {
+    SendMessage s = message();
+    s.session = world.session();
+    a->send(s);
+    world.run_for(milliseconds(20));
+    return {World::flow(*a, *b, Direction::kUpstream), s.session, kNslp};
+  }
+  // m gets it and its application says nothing.
+  Outputs arrives_unanswered(const Message& message) {
+    Datagram d;
+    d.source = a->address;
+    d.destination = b->address;
+    d.source_port = d.destination_port = kUdpPort;
+    d.ttl = 63;
+    d.interface = 1;
+    d.payload = encode_datagram(message).value();
+    return m->core().on_datagram(d, world.now());
+  }
+  template <class T>
+  static std::size_t count(const Outputs& outputs) {
+    return static_cast<std::size_t>(std::count_if(outputs.begin(), outputs.end(),
+                                                  [](const Output& o) { return std::holds_alternative<T>(o); }));
+  }
+};
+
+TEST_F(Exhaustion, ConfirmedStateTakesThePlaceOfTheOldestUnconfirmed) {
+  Config config = base_config();
+  config.max_routing_states = 8;
+  config.max_unconfirmed = 6;
+  config.send_rate = config.send_burst = 1e6;
+  build(config);
+  const RoutingKey first = establish(), second = establish();
+  std::vector<RoutingKey> flood;
+  for (int i = 0; i < 1000; ++i) {
+    const Message query = forged();
+    flood.push_back(key_of(query));
+    inject(query);
+    ASSERT_LE(m->core().responding_states(), 8u);
+  }
+  EXPECT_EQ(sent(MessageType::kResponse, m).size(), 1002u) << "answered without state once there is no room";
+  for (std::size_t i = 0; i < flood.size(); ++i)
+    EXPECT_EQ(m->core().find_responding(flood[i]) != nullptr, i < 6) << i;
+
+  // Real peers still get through: each takes the place of the oldest that nobody confirmed.
+  const RoutingKey third = establish(), fourth = establish();
+  for (const RoutingKey& key : {first, second, third, fourth}) {
+    ASSERT_TRUE(m->core().find_responding(key));
+    EXPECT_EQ(m->core().find_responding(key)->state, RespondingState::kEstablished);
+  }
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(m->core().find_responding(flood[i]) != nullptr, i >= 2) << i;
+  EXPECT_EQ(m->core().responding_states(), 8u);
+}
+
+TEST_F(Exhaustion, WhatIsEstablishedStaysAndTheRestIsRefused) {
+  Config config = base_config();
+  config.max_routing_states = 3;
+  config.inactivity = std::chrono::hours(1);
+  build(config);
+  for (int i = 0; i < 3; ++i) {
+    SendMessage s = message();
+    s.session = world.session();
+    a->send(s);
+  }
+  world.run_for(seconds(1));
+  ASSERT_EQ(m->core().responding_states(), 3u);
+  SendMessage one_more = message(7);
+  one_more.session = world.session();
+  a->send(one_more);
+  EXPECT_EQ(a->status_of(7)->error, SendError::kOverload);
+  // The same at the responder: the Confirm of a fourth finds no room.
+  Message query = forged();
+  inject(query);
+  EXPECT_EQ(m->core().responding_states(), 3u);
+  const Message response = sent(MessageType::kResponse, m).back();
+  Message confirm;
+  confirm.header.type = static_cast<std::uint8_t>(MessageType::kConfirm);
+  confirm.header.hops = 3;
+  confirm.header.nslp = kNslp;
+  confirm.header.source_is_signalling = true;
+  confirm.mri = query.mri;
+  confirm.session = query.session;
+  confirm.nli = query.nli;
+  confirm.responder_cookie = response.responder_cookie;
+  inject(confirm);
+  EXPECT_EQ(m->core().responding_states(), 3u);
+  EXPECT_EQ(errors(m), std::vector<std::string>{"5/0"});
+  world.run_for(seconds(100));
+  EXPECT_EQ(m->core().responding_states(), 3u) << "refreshed all the while";
+}
+
+TEST_F(Exhaustion, LocalRequestsTakeThePlaceOfTheOldestUnconfirmed) {
+  Config config = base_config();
+  config.max_routing_states = 4;
+  build(config);
+  std::vector<RoutingKey> flood;
+  for (int i = 0; i < 4; ++i) {
+    const Message query = forged();
+    flood.push_back(key_of(query));
+    inject(query);
+  }
+  ASSERT_EQ(m->core().responding_states(), 4u);
+  m->send(message());
+  EXPECT_EQ(m->core().querying_states(), 1u);
+  EXPECT_EQ(m->core().responding_states(), 3u);
+  EXPECT_FALSE(m->core().find_responding(flood[0]));
+}
+
+TEST_F(Exhaustion, AFullTableMakesTheImmediatePolicyStateless) {
+  Config config = base_config();
+  config.responder_policy = ResponderPolicy::kImmediate;
+  config.max_routing_states = 2;
+  build(config);
+  for (int i = 0; i < 5; ++i) inject(forged());
+  EXPECT_EQ(m->core().responding_states(), 2u);
+  const std::vector<Message> responses = sent(MessageType::kResponse, m);
+  ASSERT_EQ(responses.size(), 5u);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(responses[i].header.reply_requested, i >= 2) << "a Confirm brings the state";
+}
+
+TEST_F(Exhaustion, QueriesThatWaitForTheApplicationAreBounded) {
+  Config config = base_config();
+  config.max_pending_queries = 3;
+  build(config);
+  std::size_t asked = 0, passed = 0;
+  for (int i = 0; i < 10; ++i) {
+    const Outputs outputs = arrives_unanswered(forged());
+    asked += count<RecvMessage>(outputs);
+    passed += count<ForwardDatagram>(outputs);
+  }
+  EXPECT_EQ(asked, 3u);
+  EXPECT_EQ(passed, 7u) << "as if the application had declined";
+  EXPECT_EQ(m->core().pending_queries(), 3u);
+  const Outputs later = m->core().on_time(world.now() + seconds(3));
+  EXPECT_EQ(count<ForwardDatagram>(later), 3u);
+  EXPECT_EQ(m->core().pending_queries(), 0u);
+  EXPECT_EQ(count<RecvMessage>(arrives_unanswered(forged())), 1u);
+}
+
+TEST_F(Exhaustion, SoAreTheirBytes) {
+  Config config = base_config();
+  config.max_pending_bytes = 40000;
+  build(config);
+  Message query = forged();
+  query.nslp_data = words(2500);
+  std::size_t asked = 0;
+  for (int i = 0; i < 100; ++i) {
+    query.session = world.session();
+    asked += count<RecvMessage>(arrives_unanswered(query));
+  }
+  EXPECT_EQ(asked, 3u);
+  (void)m->core().on_time(world.now() + seconds(3));
+  EXPECT_EQ(count<RecvMessage>(arrives_unanswered(query)), 1u) << "given back";
+}
+
+TEST_F(Exhaustion, ConnectionsThatNobodyClaimsMakeRoomOldestFirst) {
+  Config config = base_config();
+  config.max_associations = 4;
+  build(config);
+  a->send(reliable());
+  world.run_for(seconds(1));
+  ASSERT_EQ(m->core().associations(), 1u);
+  std::vector<AssociationId> opened;
+  std::size_t closed = 0;
+  for (int i = 0; i < 50; ++i) {
+    opened.push_back(m->core().accept_association({IpAddress::v4(0xcb007107), false, {}}, world.now()));
+    EXPECT_NE(opened.back(), AssociationId{});
+    EXPECT_LE(m->core().associations(), 4u);
+    closed += count<CloseAssociation>(m->core().on_time(world.now()));
+  }
+  EXPECT_EQ(closed, 47u);
+  for (std::size_t i = 0; i < 50; ++i) EXPECT_EQ(m->core().find_association(opened[i]) != nullptr, i >= 47) << i;
+  a->send(reliable(2));
+  world.run_for(seconds(1));
+  EXPECT_EQ(m->received.size(), 3u) << "the Query, and both over the association that is in use";
+  // One that the node itself needs makes room in the same way.
+  m->send(reliable(3));
+  world.run_for(seconds(1));
+  EXPECT_EQ(m->status_of(3)->error, SendError::kNone);
+  EXPECT_EQ(m->core().associations(), 4u);
+}
+
+TEST_F(Exhaustion, AFullTableOfAssociationsInUseRefuses) {
+  Config config = base_config();
+  config.max_associations = 1;
+  build(config);
+  a->send(reliable());
+  world.run_for(seconds(1));
+  EXPECT_EQ(m->core().accept_association({IpAddress::v4(0xcb007107), false, {}}, world.now()), AssociationId{});
+  a->send(reliable(2));
+  world.run_for(seconds(1));
+  EXPECT_EQ(m->received.size(), 3u);
+}
+
+TEST_F(Exhaustion, UnclaimedConnectionsBringNoLongMessages) {
+  Config config = base_config();
+  config.max_unclaimed_message = 1000;
+  build(config);
+  const AssociationId id = m->core().accept_association({a->address, false, {}}, world.now());
+  Bytes head(8);
+  head[0] = std::byte{1};
+  head[1] = std::byte{3};
+  head[2] = head[3] = std::byte{0xff};  // 262140 bytes to come
+  m->perform(m->core().association_data(id, head, world.now()));
+  m->perform(m->core().association_data(id, Bytes(900), world.now()));
+  EXPECT_TRUE(m->core().find_association(id));
+  m->perform(m->core().association_data(id, Bytes(200), world.now()));
+  EXPECT_FALSE(m->core().find_association(id));
+}
+
+TEST_F(Exhaustion, IncompleteMessagesOfAllAssociationsAreBounded) {
+  Config config = base_config();
+  config.max_stream_bytes = 2500;
+  config.max_unclaimed_message = 1000;
+  build(config);
+  Bytes part(900);
+  part[0] = std::byte{1};
+  part[1] = std::byte{3};
+  part[2] = part[3] = std::byte{0xff};
+  std::vector<AssociationId> ids;
+  for (int i = 0; i < 5; ++i) {
+    ids.push_back(m->core().accept_association({a->address, false, {}}, world.now()));
+    m->perform(m->core().association_data(ids.back(), part, world.now()));
+  }
+  EXPECT_TRUE(m->core().find_association(ids[1]));
+  for (std::size_t i = 2; i < 5; ++i) EXPECT_FALSE(m->core().find_association(ids[i])) << i;
+  m->perform(m->core().association_failed(ids[0], world.now()));
+  const AssociationId later = m->core().accept_association({a->address, false, {}}, world.now());
+  m->perform(m->core().association_data(later, part, world.now()));
+  EXPECT_TRUE(m->core().find_association(later)) << "what a closed one held is given back";
+}
+
+TEST_F(Exhaustion, HandlesOfPeersThatHoldNoStateAreBounded) {
+  Config config = base_config();
+  config.max_peers = 4;
+  build(config);
+  const RoutingKey key = establish();
+  const SiiHandle in_use = m->core().find_responding(key)->sii;
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    Message query = forged();
+    query.nli->interface_address = IpAddress::v4(0xcb007100 + i);
+    inject(query);
+  }
+  EXPECT_LE(m->core().known_peers(), 4u);
+  SendMessage s = message(9, Direction::kUpstream);
+  s.sii = in_use;
+  m->send(s);
+  EXPECT_EQ(m->status_of(9)->error, SendError::kNone);
+}
+
+TEST_F(Exhaustion, AnswersToStrangersLeaveRoomForTheNodesOwnMessages) {
+  Config config = base_config();
+  config.send_rate = 1;
+  config.send_burst = 1;
+  config.send_queue = 20;
+  build(config);
+  for (int i = 0; i < 100; ++i) inject(forged());
+  EXPECT_EQ(m->core().waiting_datagrams(), 10u);
+  for (int i = 0; i < 100; ++i) {
+    Message direct = forged();
+    direct.header.hops = 0;  // answered with an Error
+    inject(direct);
+  }
+  EXPECT_EQ(m->core().waiting_datagrams(), 10u);
+  m->send(message());
+  EXPECT_EQ(m->core().waiting_datagrams(), 11u);
+}
+
+// A peer that names absurdly short times does not set the pace.
+TEST_F(Exhaustion, ShortTimesOfAPeerDoNotMakeAStorm) {
+  Config config = base_config();
+  config.inactivity = std::chrono::hours(1);
+  build(config);
+  bend(MessageType::kResponse, [](Message& r, Datagram&) {
+    r.nli->validity = Milliseconds(1);
+    if (r.stack_configuration) r.stack_configuration->hold_time = Milliseconds(1);
+  });
+  a->send(message());
+  world.run_for(seconds(60));
+  EXPECT_EQ(querying()->state, QueryingState::kEstablished);
+  EXPECT_GT(sent(MessageType::kQuery, a).size(), 50u);
+  EXPECT_LE(sent(MessageType::kQuery, a).size(), 61u);
+  session = world.session();
+  a->send(reliable());
+  world.run_for(seconds(60));
+  EXPECT_GT(on_associations(MessageType::kMaHello, a).size(), 50u);
+  EXPECT_LE(on_associations(MessageType::kMaHello, a).size(), 61u);
+}
+
+}  // namespace
+}  // namespace netserv::gist::testing

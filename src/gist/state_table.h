@@ -1,0 +1,92 @@
+// Routing states by key and by id, for a hundred thousand of them: two flat indexes over states that lie side by side
+// and never move. A look-up touches the index and the state, whatever the number of states.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "gist/flat_index.h"
+#include "gist/routing_key.h"
+
+namespace netserv::gist {
+
+// State has an `id`, 0 in a slot that is free, and a `key`.
+template <class State>
+class StateTable {
+ public:
+  explicit StateTable(RoutingKeyHash hash) : hash_(hash) {}
+
+  // Null if there is none. Valid until it is erased.
+  State* find(const RoutingKey& key) const {
+    return at(by_key_.find(short_hash(key), [&](std::uint32_t s) {
+      const State& state = slot(s);
+      fetch(state);
+      return state.key == key;
+    }));
+  }
+  State* by_id(std::uint64_t id) const {
+    return at(by_id_.find(short_hash(id), [&](std::uint32_t s) { return slot(s).id == id; }));
+  }
+  std::size_t size() const { return size_; }
+
+  // Neither key nor id may be there yet; the id is not 0.
+  State& add(RoutingKey key, std::uint64_t id) {
+    if (free_.empty()) add_chunk();
+    const std::uint32_t s = free_.back();
+    free_.pop_back();
+    by_key_.insert(short_hash(key), s);
+    by_id_.insert(short_hash(id), s);
+    ++size_;
+    State& state = slot(s);
+    state.key = std::move(key);
+    state.id = id;
+    return state;
+  }
+
+  void erase(State& state) {
+    const std::uint64_t id = state.id;
+    const std::uint32_t s = by_id_.find(short_hash(id), [&](std::uint32_t at) { return slot(at).id == id; });
+    by_key_.erase(short_hash(state.key), s);
+    by_id_.erase(short_hash(id), s);
+    state = State{};
+    free_.push_back(s);
+    --size_;
+  }
+
+  // In no particular order. `visit` must not add or erase.
+  template <class Visit>
+  void each(Visit visit) const {
+    for (const auto& chunk : chunks_)
+      for (std::size_t i = 0; i < kChunk; ++i)
+        if (chunk[i].id != 0) visit(chunk[i]);
+  }
+
+ private:
+  static constexpr std::uint32_t kChunk = 64;
+
+  std::uint32_t short_hash(const RoutingKey& key) const { return static_cast<std::uint32_t>(hash_(key)); }
+  static std::uint32_t short_hash(std::uint64_t id) { return static_cast<std::uint32_t>(id * 0x9e3779b97f4a7c15ull >> 32); }
+  State& slot(std::uint32_t s) const { return chunks_[s / kChunk][s % kChunk]; }
+  State* at(std::uint32_t s) const { return s == FlatIndex::kNone ? nullptr : &slot(s); }
+  // Among many states none is in the caches: all of this one is fetched at once rather than line by line.
+  static void fetch(const State& state) {
+    const auto* bytes = reinterpret_cast<const char*>(&state);
+    for (std::size_t i = 0; i < sizeof(State); i += 64) __builtin_prefetch(bytes + i);
+  }
+  void add_chunk() {
+    const auto first = static_cast<std::uint32_t>(chunks_.size()) * kChunk;
+    chunks_.push_back(std::make_unique<State[]>(kChunk));
+    for (std::uint32_t i = kChunk; i > 0; --i) free_.push_back(first + i - 1);
+  }
+
+  RoutingKeyHash hash_;
+  FlatIndex by_key_, by_id_;
+  std::vector<std::unique_ptr<State[]>> chunks_;
+  std::vector<std::uint32_t> free_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace netserv::gist
