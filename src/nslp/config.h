@@ -29,7 +29,9 @@ struct Config {
   Duration hop_margin = std::chrono::milliseconds(250);  // this node answers so much before the one before gives up
   Duration keep = std::chrono::seconds(90);  // an answer, for duplicates, and the session's routing state
 
-  std::size_t max_sessions = 20000;
+  std::size_t max_sessions = 20000;      // an eighth of them is kept for local programs
+  std::size_t max_held = 64 << 20;       // bytes of others' requests and of the answers to them
+  std::size_t max_asked = 1024;          // questions that the controller has not answered
   std::size_t max_upstream_flows = 256;  // opened for TRIGGERs
   std::size_t max_incoming = 64;         // messages whose parts are not all there; 48 KB each
   // Requests over this size go over an association, so that their answers can; so do all PROBEs and retransmissions.

@@ -63,6 +63,8 @@ void Core::erase(std::uint64_t id) {
   for (Timer kind : {Timer::kRetransmit, Timer::kDeadline, Timer::kForget}) cancel_timer(*e, kind);
   sent_.erase(e->forward_handle.value());
   sent_.erase(e->response_handle.value());
+  asked_.erase(e->asked.value());
+  hold(*e, 0);
   const std::optional<FlowKey> upstream = e->upstream;
   ids_.erase(e->key);
   exchanges_.erase(id);
@@ -72,6 +74,17 @@ void Core::erase(std::uint64_t id) {
     release(*child);
     erase(child->id);
   }
+}
+
+// Strangers leave an eighth of the sessions to local programs, and what they make this node remember is bounded.
+bool Core::room_for_peers(const Request& request) const {
+  return exchanges_.size() < config_.max_sessions - config_.max_sessions / 8 &&
+         held_ + size_of(request.ncm) <= config_.max_held;
+}
+
+void Core::hold(Exchange& e, std::size_t bytes) {
+  held_ += bytes;
+  held_ -= std::exchange(e.held, bytes);
 }
 
 void Core::note(Event::Type type, const gist::SessionId& session, std::string text) {
@@ -152,6 +165,7 @@ Outputs Core::controller_answered(ControllerTicket ticket, const ncm::Response& 
   asked_.erase(it);
   if (!e || e->state == ExchangeState::kAnswered) return take();
   e->own = to_entry(response, config_.node, config_.address);
+  e->asked = {};
   e->acted = !ncm::is_failure(response.code);
   const bool unsuited = e->selection.mode == ncm::SelectionMode::kMatching &&
                         response.code == ncm::StatusCode::kDependencyMissing;
@@ -179,6 +193,8 @@ Result<Outputs> Core::start(const Start& s, TimePoint now) {
   NETSERV_TRY(judge(draft, draft.selection));
   NETSERV_TRY(encode(draft.request));
 
+  if (old && old->state != ExchangeState::kAnswered)
+    out_.push_back(Finished{old->client, {unknown_entry(ncm::StatusCode::kNoAnswer, "a newer request took its place")}, {}});
   Exchange& e = create(key, RequestFrom::kClient, now);
   e.client = s.ticket;
   e.request = std::move(draft.request);

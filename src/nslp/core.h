@@ -66,6 +66,8 @@ class Core {
 
   const Config& config() const { return config_; }
   std::size_t sessions() const { return exchanges_.size(); }
+  std::size_t questions() const { return asked_.size(); }
+  std::size_t upstream_flows() const { return upstream_flows_; }
   const Exchange* find(const FlowKey& key) const;
 
  private:
@@ -102,6 +104,8 @@ class Core {
   void set_timer(const Exchange& e, Timer kind, TimePoint at) { timers_.set({e.id, std::uint8_t(kind)}, at); }
   void cancel_timer(const Exchange& e, Timer kind) { timers_.cancel({e.id, std::uint8_t(kind)}); }
   void note(Event::Type type, const gist::SessionId& session, std::string text);
+  bool room_for_peers(const Request& request) const;
+  void hold(Exchange& e, std::size_t bytes);
   Outputs take() { return std::exchange(out_, {}); }
 
   // A message that GIST was given, by its handle.
@@ -125,6 +129,7 @@ class Core {
   std::map<FlowKey, Incoming> incoming_;  // at most config_.max_incoming, the oldest goes first
   gist::Timers timers_;
   std::size_t upstream_flows_ = 0;
+  std::size_t held_ = 0;
   std::uint64_t last_id_ = 0;
   Outputs out_;
 };

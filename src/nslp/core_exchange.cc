@@ -56,8 +56,13 @@ void Core::perform(Exchange& e, ExchangeAction action, TimePoint now) {
 
 void Core::act(Exchange& e, TimePoint now) {
   if (e.request.trigger) return open_upstream(e, now);
+  if (asked_.size() >= config_.max_asked) {
+    e.own = own_entry(ncm::StatusCode::kOverloaded, "-", "too many requests wait for the node's controller");
+    return event(e, ExchangeEvent::kOwnDone, now);
+  }
   const ControllerTicket ticket(++last_id_);
   asked_[ticket.value()] = e.id;
+  e.asked = ticket;
   out_.push_back(AskController{ticket, e.request.ncm});
 }
 
@@ -146,6 +151,7 @@ void Core::respond(Exchange& e, TimePoint now) {
 
 void Core::send_response(Exchange& e, TimePoint) {
   auto data = encode(e.response);
+  if (data) hold(e, size_of(e.request.ncm) + data->size());
   if (!data) return note(Event::Type::kDropped, e.key.session, data.error().message());
   gist::SendMessage send;
   send.data = std::move(*data);

@@ -82,7 +82,7 @@ void Core::receive_request(Request request, const gist::RecvMessage& message, Ti
     }
     if (static_cast<std::int32_t>(request.id - known->request.id) < 0)
       return note(Event::Type::kDropped, key.session, "an older request");
-  } else if (exchanges_.size() >= config_.max_sessions) {
+  } else if (!room_for_peers(request)) {
     Response response{request.id, {own_entry(ncm::StatusCode::kOverloaded, "-", "too many sessions")}, {}};
     gist::SendMessage send;
     send.data = encode(response).value();
@@ -94,6 +94,7 @@ void Core::receive_request(Request request, const gist::RecvMessage& message, Ti
   }
   Exchange& e = create(key, RequestFrom::kPeer, now);
   e.request = std::move(request);
+  hold(e, size_of(e.request.ncm));
   e.deadline = now + std::min<Duration>(e.request.time_left, config_.max_time);
   begin(e, now);
 }

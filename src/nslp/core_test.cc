@@ -161,9 +161,77 @@ TEST_F(CoreTest, AnswerTooLongForADatagramLosesItsBodyRatherThanItself) {
   EXPECT_TRUE(of<gist::SendMessage>(core->status(status(cut.handle, gist::SendError::kTooLarge), now)).empty());
 }
 
+// What a peer made this node ask or remember.
+TEST_F(CoreTest, QuestionsAreBoundedAndForgottenWithTheirRequests) {
+  Config c = core->config();
+  c.max_asked = 2;
+  Core small(c, sessions);
+  const auto arrives = [&](int session, std::uint32_t id) {
+    gist::RecvMessage m = from_gist(request(id));
+    m.session.bytes[1] = std::byte(session);
+    return small.received(m, now);
+  };
+  EXPECT_EQ(of<AskController>(arrives(1, 1)).size(), 1u);
+  for (std::uint32_t id = 2; id < 50; ++id) EXPECT_EQ(of<AskController>(arrives(1, id)).size(), 1u) << "in its place";
+  EXPECT_EQ(small.questions(), 1u);
+  EXPECT_EQ(of<AskController>(arrives(2, 1)).size(), 1u);
+  Outputs o = arrives(3, 1);
+  EXPECT_TRUE(of<AskController>(o).empty());
+  ASSERT_EQ(of<gist::SendMessage>(o).size(), 1u) << "goes on along the path";
+  o = small.status(status(of<gist::SendMessage>(o)[0].handle, gist::SendError::kNoNextNode), now);
+  const auto answered = std::get<Response>(*decode(of<gist::SendMessage>(o).at(0).data));
+  EXPECT_EQ(answered.stack.at(0).code, ncm::StatusCode::kOverloaded);
+}
+
+TEST_F(CoreTest, WhatPeersMakeItHoldIsBounded) {
+  Config c = core->config();
+  c.max_held = 5000;
+  Core small(c, sessions);
+  int acted = 0;
+  for (int i = 0; i < 10; ++i) {
+    gist::RecvMessage m = from_gist(request(1, "x:" + std::string(1500, 'x') + "\n"));
+    m.session.bytes[1] = std::byte(i);
+    acted += of<AskController>(small.received(m, now)).size() == 1;
+  }
+  EXPECT_EQ(acted, 3);
+  while (small.next_deadline()) (void)small.on_time(now = *small.next_deadline());
+  EXPECT_EQ(small.sessions(), 0u);
+  EXPECT_EQ(of<AskController>(small.received(from_gist(request()), now)).size(), 1u) << "given back";
+}
+
+TEST_F(CoreTest, PeersLeaveSessionsToLocalPrograms) {
+  Config c = core->config();
+  c.max_sessions = 8;
+  Core small(c, sessions);
+  for (int i = 0; i < 20; ++i) {
+    gist::RecvMessage m = from_gist(request());
+    m.session.bytes[1] = std::byte(i);
+    (void)small.received(m, now);
+  }
+  EXPECT_EQ(small.sessions(), 7u);
+  Start s;
+  s.source = kHere;
+  s.destination = kTo;
+  s.ncm = request().ncm;
+  EXPECT_TRUE(small.start(s, now));
+}
+
+TEST_F(CoreTest, ANewerRequestEndsTheOneBefore) {
+  Start s;
+  s.ticket = ClientTicket(1);
+  s.source = kHere;
+  s.destination = kTo;
+  s.ncm = request().ncm;
+  EXPECT_TRUE(of<Finished>(core->start(s, now).value()).empty());
+  s.ticket = ClientTicket(2);
+  const auto ended = of<Finished>(core->start(s, now).value());
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].ticket, ClientTicket(1));
+}
+
 TEST_F(CoreTest, SessionsAreBounded) {
   Config c = core->config();
-  c.max_sessions = 2;
+  c.max_sessions = 2;  // an eighth of that is none
   Core small(c, sessions);
   for (int i = 0; i < 4; ++i) {
     gist::RecvMessage m = from_gist(request());

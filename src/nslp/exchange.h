@@ -19,6 +19,12 @@ struct FlowKey {
 
 enum class RequestFrom : std::uint8_t { kPeer, kClient, kTrigger };
 
+inline std::size_t size_of(const ncm::Message& m) {
+  std::size_t size = m.object.size();
+  for (const ncm::Header& h : m.headers) size += h.name.size() + h.value.size();
+  return size;
+}
+
 struct Exchange {
   std::uint64_t id = 0;
   FlowKey key;
@@ -38,6 +44,8 @@ struct Exchange {
   bool forwarded = false;  // GIST may have state for it
   bool reliable = false;
   gist::MessageHandle forward_handle{}, response_handle{};  // of what GIST has not reported on; 0: none
+  ControllerTicket asked{};  // of the question that the controller has not answered
+  std::size_t held = 0;      // bytes of request and answer that count against config's max_held
 
   std::optional<Entry> own;   // absent: this node adds none, or its own part is not done
   bool acted = false;         // and did not fail

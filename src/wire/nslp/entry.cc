@@ -56,6 +56,11 @@ void shrink(Response& r, std::size_t limit) {
     largest->body_left_out = true;
     size = encoded_size(r);
   }
+  // Of a later version, from far away perhaps: less than what any node answered.
+  while (size > limit && !r.foreign.empty()) {
+    r.foreign.pop_back();
+    size = encoded_size(r);
+  }
   for (std::string Entry::*field : {&Entry::text, &Entry::object})
     for (auto e = r.stack.rbegin(); e != r.stack.rend() && size > limit; ++e) {
       (*e).*field = "";

@@ -90,5 +90,17 @@ TEST(NslpEntry, FullStack) {
   EXPECT_TRUE(encode(r));
 }
 
+// A far node's objects of a later version do not push out what nearer nodes answered.
+TEST(NslpEntry, ForeignObjectsGoBeforeEntries) {
+  Response r;
+  for (int i = 0; i < 5; ++i) r.stack.push_back(entry("near"));
+  r.foreign = {{77, Bytes(4)}, {77, Bytes(4 * 4080)}};
+  shrink(r, kMaxPayload);
+  EXPECT_EQ(r.stack.size(), 5u);
+  EXPECT_EQ(r.stack[4], entry("near"));
+  EXPECT_EQ(r.foreign.size(), 1u);
+  EXPECT_LE(encode(r).value().size(), kMaxPayload);
+}
+
 }  // namespace
 }  // namespace netserv::nslp

@@ -81,8 +81,8 @@ Result<Message> decode(ByteSpan payload);
 
 // The entry that says what a node's controller answered. Fields are cut to what the binary form takes.
 Entry to_entry(const ncm::Response& response, std::string node, const IpAddress& address);
-// Makes the response encode to at most `limit` bytes: leaves out the largest bodies first, then texts, then objects,
-// then the farthest entries.
+// Makes the response encode to at most `limit` bytes: leaves out the largest bodies first, then foreign objects, then
+// texts, then objects, then the farthest entries.
 void shrink(Response& response, std::size_t limit);
 
 // Round-trip times of signalling to each node of a stack, without the time that nodes took for themselves. `first_wait`
