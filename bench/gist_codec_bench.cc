@@ -32,6 +32,31 @@ void encode(benchmark::State& state) {
 }
 BENCHMARK(encode)->DenseRange(0, 7);
 
+// All of them in turn, as a node meets them.
+void decode_all(benchmark::State& state) {
+  std::int64_t messages = 0;
+  for (auto _ : state)
+    for (const testing::Captured& c : captured()) {
+      benchmark::DoNotOptimize(decode_message(c.bytes, c.transport));
+      ++messages;
+    }
+  state.SetItemsProcessed(messages);
+}
+BENCHMARK(decode_all);
+
+void encode_all(benchmark::State& state) {
+  std::vector<std::pair<Message, Transport>> all;
+  for (const testing::Captured& c : captured()) all.emplace_back(decode_message(c.bytes, c.transport).value(), c.transport);
+  std::int64_t messages = 0;
+  for (auto _ : state)
+    for (const auto& [m, transport] : all) {
+      benchmark::DoNotOptimize(encode_message(m, transport));
+      ++messages;
+    }
+  state.SetItemsProcessed(messages);
+}
+BENCHMARK(encode_all);
+
 }  // namespace
 
 BENCHMARK_MAIN();

@@ -37,11 +37,13 @@ class Everybody final : public PeerAuthority {
   bool authorised(const PeerCredentials&, const IpAddress&, const Mri&) const override { return true; }
 };
 
-Config config(int id) {
+Config config(int id, double send_rate) {
   Config c;
   c.peer_identity = Bytes(8, std::byte(id));
   c.query_source = QuerySource::kSignalling;
-  c.send_rate = c.send_burst = c.intercept_rate = c.intercept_burst = 1e9;
+  c.send_rate = send_rate;
+  c.send_burst = send_rate / 10;
+  c.intercept_rate = c.intercept_burst = 1e9;
   c.inactivity = std::chrono::hours(24);
   c.max_unconfirmed = 1000000;
   return c;
@@ -53,18 +55,27 @@ struct Pair {
   Everybody everybody;
   IpAddress address_a = IpAddress::v4(0x0a000001), address_b = IpAddress::v4(0x0a000002);
   OneAddress network_a{address_a}, network_b{address_b};
-  Core a{config(1), crypto, network_a, everybody};
-  Core b{config(2), crypto, network_b, everybody};
+  Core a, b;
   TimePoint now{};
   std::uint64_t sessions = 0;
+  std::int64_t delivered = 0;   // Data at b
+  std::size_t a_sent = 0;       // datagrams
 
-  Pair() { a.register_nslp(kNslp), b.register_nslp(kNslp); }
+  explicit Pair(double send_rate = 1e9)
+      : a(config(1, send_rate), crypto, network_a, everybody), b(config(2, send_rate), crypto, network_b, everybody) {
+    a.register_nslp(kNslp), b.register_nslp(kNslp);
+  }
 
   void perform(bool of_a, const Outputs& outputs) {
     for (const Output& o : outputs) {
-      if (const auto* d = std::get_if<SendDatagram>(&o)) perform(!of_a, (of_a ? b : a).on_datagram(d->datagram, now));
-      if (const auto* r = std::get_if<RecvMessage>(&o))
+      if (const auto* d = std::get_if<SendDatagram>(&o)) {
+        a_sent += of_a;
+        perform(!of_a, (of_a ? b : a).on_datagram(d->datagram, now));
+      }
+      if (const auto* r = std::get_if<RecvMessage>(&o)) {
         if (r->check) perform(of_a, (of_a ? a : b).answer_query(*r->check, {true, {}}, now));
+        else delivered += !of_a;
+      }
     }
   }
   SendMessage message(std::uint64_t session) const {
@@ -77,6 +88,16 @@ struct Pair {
     mri.destination = address_b;
     s.mri = mri;
     return s;
+  }
+  // Lets time pass. What a sent meanwhile.
+  std::size_t pass(Duration time) {
+    const std::size_t before = a_sent;
+    for (const TimePoint end = now + time; now < end;) {
+      now += std::chrono::milliseconds(5);
+      perform(true, a.on_time(now));
+      perform(false, b.on_time(now));
+    }
+    return a_sent - before;
   }
   void handshake() { perform(true, a.send(message(++sessions), now)); }
 };
@@ -95,7 +116,28 @@ void handshake(benchmark::State& state) {
 }
 BENCHMARK(handshake);
 
-// One Data message with so many routing states in the tables.
+// What a look-up of a state costs by itself, with so many of them.
+void lookup(benchmark::State& state) {
+  Pair pair;
+  const auto states = static_cast<std::uint64_t>(state.range(0));
+  while (pair.sessions < states) pair.handshake();
+  std::vector<RoutingKey> keys;
+  for (std::uint64_t i = 0; i < states; ++i) {
+    const SendMessage s = pair.message(1 + i * 7919 % states);
+    keys.push_back({inverted(s.mri), s.session, s.nslp});
+  }
+  std::size_t next = 0;
+  for (auto _ : state) {
+    const Responding* found = pair.b.find_responding(keys[next]);
+    if (!found) return state.SkipWithError("a state is missing");
+    benchmark::DoNotOptimize(found);
+    if (++next == keys.size()) next = 0;
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(lookup)->Arg(100)->Arg(10000)->Arg(100000);
+
+// One Data message through both nodes with so many routing states in the tables.
 void data(benchmark::State& state) {
   Pair pair;
   const std::size_t before = mallinfo2().uordblks;
@@ -104,12 +146,32 @@ void data(benchmark::State& state) {
   const std::size_t after = mallinfo2().uordblks;
   std::uint64_t next = 0;
   for (auto _ : state) pair.perform(true, pair.a.send(pair.message(1 + next++ * 7919 % states), pair.now));
+  if (pair.delivered < state.iterations()) state.SkipWithError("not every message arrived");
   state.SetItemsProcessed(state.iterations());
   state.counters["states"] = static_cast<double>(pair.a.querying_states());
   state.counters["bytes_a_state"] =
       static_cast<double>(after - before) / static_cast<double>(pair.a.querying_states() + pair.b.responding_states());
 }
 BENCHMARK(data)->Arg(100)->Arg(10000)->Arg(100000);
+
+// What a hundred thousand states send to stay alive under gistd's own rate limit, by the clock of the core: settled, one
+// minute. The time of the row is the work of both nodes for that minute.
+void refresh(benchmark::State& state) {
+  Pair pair(Config{}.send_rate);
+  const auto states = static_cast<std::uint64_t>(state.range(0));
+  while (pair.sessions < states) {
+    pair.handshake();
+    if (pair.sessions % 500 == 0) pair.pass(std::chrono::seconds(1));  // what is left of the rate
+  }
+  pair.pass(std::chrono::seconds(300));
+  std::size_t sent = 0;
+  for (auto _ : state) sent += pair.pass(std::chrono::seconds(60));
+  state.counters["datagrams_per_second"] = static_cast<double>(sent) / (60.0 * static_cast<double>(state.iterations()));
+  state.counters["waiting"] = static_cast<double>(pair.a.waiting_datagrams());
+  state.counters["states"] = static_cast<double>(pair.a.querying_states());
+  state.counters["lost"] = static_cast<double>(states - pair.b.responding_states());
+}
+BENCHMARK(refresh)->Arg(100000)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 
