@@ -276,6 +276,20 @@ TEST_F(Handshake, ConfirmOfARefreshMayBeLost) {
   EXPECT_EQ(m->count(Event::Type::kStateDeleted), 0u) << "its Query was the installed peer's";
 }
 
+// Neither do Queries that somebody recorded and replays keep the state of a peer that is gone.
+TEST_F(Handshake, ReplayedQueriesDoNotKeepState) {
+  build();
+  a->send(message());
+  world.run_for(seconds(1));
+  const Message query = sent(MessageType::kQuery).at(0);
+  a->perform(a->core().set_state_lifetime({kNslp, World::flow(*a, *b), session, {}}, world.now()));
+  for (int i = 0; i < 8; ++i) {
+    world.run_for(seconds(7));
+    if (responding()) inject(query);
+  }
+  EXPECT_EQ(m->core().responding_states(), 0u);
+}
+
 // Nor does somebody else's Query keep the state of a peer that is gone.
 TEST_F(Handshake, OnlyTheInstalledPeersQueryExtendsItsState) {
   build();

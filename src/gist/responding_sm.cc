@@ -33,11 +33,10 @@ constexpr Transition<S, E, A> kRows[] = {
     {S::kEstablished, E::kReleased, S::kDead, {A::kDestroy}},
     {S::kEstablished, E::kRevoked, S::kDead, {A::kReportLoss, A::kDestroy}},
 
-    {S::kAwaitingRefresh, E::kQueryConfirm, S::kAwaitingRefresh,  // 1
-     {A::kSendResponseForConfirm, A::kStartNoConfirm, A::kExtendExpire}},
-    {S::kAwaitingRefresh, E::kData, S::kAwaitingRefresh, {A::kDeliverPayload}},   // 4
-    {S::kAwaitingRefresh, E::kNslpData, S::kAwaitingRefresh, {A::kSendMessage}},  // 3
-    {S::kAwaitingRefresh, E::kConfirm, S::kEstablished,                           // 8
+    {S::kAwaitingRefresh, E::kQueryConfirm, S::kAwaitingRefresh, {A::kSendResponseForConfirm, A::kStartNoConfirm}},  // 1
+    {S::kAwaitingRefresh, E::kData, S::kAwaitingRefresh, {A::kDeliverPayload}},                                      // 4
+    {S::kAwaitingRefresh, E::kNslpData, S::kAwaitingRefresh, {A::kSendMessage}},                                     // 3
+    {S::kAwaitingRefresh, E::kConfirm, S::kEstablished,                                                              // 8
      {A::kInstallPeer, A::kDeliverPayload, A::kSendStored, A::kStopNoConfirm, A::kStartExpire}},
     {S::kAwaitingRefresh, E::kNoConfirm, S::kDead, {A::kReportLoss, A::kDestroy}},       // 9
     {S::kAwaitingRefresh, E::kExpire, S::kDead, {A::kReportLoss, A::kDestroy}},          // 11

@@ -31,7 +31,7 @@ enum class RespondingAction : std::uint8_t {
   kStartNoConfirm,
   kStopNoConfirm,
   kStartExpire,
-  kExtendExpire,  // if the Query is the installed peer's: its Confirm may be lost
+  kExtendExpire,  // if the Query is the installed peer's: its Confirm may be lost. Once, or replays would keep the state
   kInstallPeer,
   kDeliverPayload,
   kSendMessage,
