@@ -24,13 +24,13 @@ from netserv_lab.build import Build  # noqa: E402
 from netserv_lab.lab import Lab  # noqa: E402
 from rig import figure, mlffr  # noqa: E402
 from rig.kernel_threads import KernelThreads  # noqa: E402
-from rig.testbed import LOAD_CORE, PORT, ROUTER_CORE, Testbed, build_null_module  # noqa: E402
+from rig.testbed import LOAD_CORE, PORT, ROUTER_CORE, Talker, Testbed, build_null_module  # noqa: E402
 
 MONITOR, KEEPALIVE, NULL = "NetServ.apps.NetMonitor_1.0.0", "NetServ.apps.KeepAlive_1.0.0", "NetServ.bench.Null_1.0.0"
 PAPER = {64: {"1": 786, "2": 641, "3": 365, "4": 188, "5": 188},
          340: {"1": 343, "2": 343, "3": 213, "4": 117, "5": 111, "6": 71}}
 SIP = HERE / "figure11.sip"
-GUESS = {"kernel": 1_000_000, "xdp": 600_000, "netfilter": 80_000}
+GUESS = {"kernel": 1_000_000, "xdp": 600_000, "netfilter": 200_000}
 # Ratios to configuration 2, and for the netfilter plane to the bare queue program.
 TARGETS = {("xdp", "3"): 0.8, ("xdp", "4"): 0.8, ("xdp", "5"): 0.8, ("xdp", "5o"): 1.0, ("xdp", "6"): 0.6,
            ("netfilter", "5"): 0.9, ("netfilter", "6"): 0.6}
@@ -84,13 +84,12 @@ class Bench:
         bed = self.bed
         rule = ("PREROUTING", "-p", "udp", "--dport", PORT, "-j", "NFQUEUE", "--queue-num", 77, "--queue-bypass")
         bed.router.run("iptables", "-t", "mangle", "-A", *rule)
-        with bed.on_core(1):
-            process = bed.router.start("bare-queue", bed.build.program("bare_queue"), 77)
-        process.wait_for_line("ready")
+        talker = Talker(bed.router, ROUTER_CORE, bed.build.program("bare_queue"), 77)
         try:
-            self.measure("netfilter", "bare")
+            with bed.rules():
+                self.measure("netfilter", "bare", lambda: talker.ask()["accepted"])
         finally:
-            process.stop()
+            talker.close()
             bed.router.run("iptables", "-t", "mangle", "-D", *rule)
 
     def plane(self, plane, wanted, options=()):
