@@ -96,13 +96,18 @@ std::string install_batch(const RuleSet& set, IpVersion version, Jump jump, cons
   std::string out = fmt::format("*mangle\n:{} - [0:0]\n", kChain);
   auto add = [&](std::string_view rule) { out += fmt::format("-A {}{}\n", kChain, rule); };
   auto queued = matches(set.queued, version, o.max_rules);
+  auto whatever_port = [](const auto& match) { return match.find("--dport") == std::string::npos; };
+  bool signalling = !set.observed.empty() || std::ranges::any_of(queued, whatever_port);
   if (!queued.empty() || !set.observed.empty()) {
     add(fmt::format(" -m mark --mark {:#x} -j RETURN", o.mark));
-    add(" -m addrtype --dst-type LOCAL -j RETURN");  // forwarded traffic only
-    add(" -m addrtype --dst-type MULTICAST -j RETURN");
-    if (version == IpVersion::kV4) add(" -m addrtype --dst-type BROADCAST -j RETURN");
-    if (version == IpVersion::kV6) add(" -d fe80::/10 -j RETURN");
-    add(" -p udp -m udp --dport 270 -j RETURN");  // signalling is gistd's
+    // Forwarded traffic only. Each of these looks a route up, so one does for all; IPv6's type match has no "or".
+    if (version == IpVersion::kV4) add(" -m addrtype --dst-type LOCAL,MULTICAST,BROADCAST -j RETURN");
+    if (version == IpVersion::kV6) {
+      add(" -m addrtype --dst-type LOCAL -j RETURN");
+      add(" -d ff00::/8 -j RETURN");
+      add(" -d fe80::/10 -j RETURN");
+    }
+    if (signalling) add(" -p udp -m udp --dport 270 -j RETURN");  // gistd's; no filter may name that port
   }
   for (const std::string& match : queued)
     add(fmt::format("{} -j NFQUEUE --queue-num {} --queue-bypass", match, o.queue));

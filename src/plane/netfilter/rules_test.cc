@@ -17,11 +17,20 @@ TEST(Rules, OneRuleAFilterInItsIpVersion) {
   EXPECT_THAT(v4, HasSubstr("-A NETSERV-MATCH -d 10.0.2.0/24 -p 17 -m udp --dport 5060 -j NFQUEUE --queue-num 7 --queue-bypass\n"));
   EXPECT_THAT(v4, HasSubstr("-A NETSERV-MATCH -p 6 -j NFQUEUE"));
   EXPECT_THAT(v4, HasSubstr("-A PREROUTING -j NETSERV-MATCH\nCOMMIT\n"));
+  EXPECT_THAT(v4, HasSubstr("--dport 270 -j RETURN\n"));  // since whatever is TCP is wanted
   EXPECT_THAT(v4, Not(HasSubstr("2001")));
   std::string v6 = install_batch({filters, {}}, IpVersion::kV6, Jump::kPresent, {});
   EXPECT_THAT(v6, HasSubstr("-s 2001:db8::/32 -p 6 -m tcp --dport 80"));
   EXPECT_THAT(v6, HasSubstr("-s 2001:db8::/32 -p 17 -m udp --dport 80"));
   EXPECT_THAT(v6, Not(HasSubstr("PREROUTING")));
+}
+
+TEST(Rules, FiltersWithPortsLeaveSignallingAlone) {
+  RuleSet set{{{kProtocolUdp, 5060, {}, {}}, {kProtocolTcp, 80, {}, {}}}, {}};
+  for (IpVersion version : {IpVersion::kV4, IpVersion::kV6})
+    EXPECT_THAT(install_batch(set, version, Jump::kPresent, {}), Not(HasSubstr("270")));
+  set.queued.push_back({kProtocolUdp, {}, {}, {}});
+  EXPECT_THAT(install_batch(set, IpVersion::kV4, Jump::kPresent, {}), HasSubstr("--dport 270 -j RETURN\n"));
 }
 
 TEST(Rules, CoarserBeyondTheLimit) {
