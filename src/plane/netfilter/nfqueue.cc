@@ -5,7 +5,6 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
-#include <sys/socket.h>
 #include <linux/netlink.h>
 
 #include <algorithm>
@@ -52,9 +51,13 @@ std::uint16_t vlan_of(const nlattr* nested) {
 }  // namespace
 
 NfQueue::NfQueue()
-    : memory_(new std::byte[kBuffers * kBufferBytes]), buffers_(kBuffers), arrivals_(kArrivals),
-      messages_(new std::byte[kMessageBytes]) {
+    : memory_(new std::byte[kBuffers * kBufferBytes]), buffers_(kBuffers), headers_(kBatch), vectors_(kBatch),
+      arrivals_(kArrivals), messages_(new std::byte[kMessageBytes]) {
   for (std::size_t i = kBuffers; i > 0; --i) free_.push_back(static_cast<std::uint32_t>(i - 1));
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    headers_[i].msg_hdr.msg_iov = &vectors_[i];
+    headers_[i].msg_hdr.msg_iovlen = 1;
+  }
   received_.reserve(kBatch);
   accepted_.reserve(kBuffers);
 }
@@ -94,25 +97,21 @@ Status NfQueue::configure(std::uint16_t number) {
 
 std::span<const forward::Packet> NfQueue::receive(TimePoint now) {
   received_.clear();
-  std::array<mmsghdr, kBatch> headers{};
-  std::array<iovec, kBatch> vectors;
   std::array<std::uint32_t, kBatch> numbers;
   alive(now);
   std::size_t room = std::min(kBatch, free_.size());
   for (std::size_t i = 0; i < room; ++i) {
     numbers[i] = free_[free_.size() - 1 - i];
-    vectors[i] = {buffer(numbers[i]), kBufferBytes};
-    headers[i].msg_hdr.msg_iov = &vectors[i];
-    headers[i].msg_hdr.msg_iovlen = 1;
+    vectors_[i] = {buffer(numbers[i]), kBufferBytes};
   }
-  int n = ::recvmmsg(socket_.get(), headers.data(), static_cast<unsigned>(room), MSG_DONTWAIT, nullptr);
+  int n = ::recvmmsg(socket_.get(), headers_.data(), static_cast<unsigned>(room), MSG_DONTWAIT, nullptr);
   if (n < 0) {
     if (errno == ENOBUFS) ++counters_.socket_overruns;
     return {};
   }
   free_.resize(free_.size() - static_cast<std::size_t>(n));
   for (int i = 0; i < n; ++i)
-    if (!decode(numbers[i], headers[i].msg_len, now)) free_.push_back(numbers[i]);
+    if (!decode(numbers[i], headers_[i].msg_len, now)) free_.push_back(numbers[i]);
   return received_;
 }
 

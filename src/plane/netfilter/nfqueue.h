@@ -1,10 +1,12 @@
-// One netfilter queue (NFQUEUE) over libmnl: several packets a recvmmsg, verdicts packed many to a datagram.
+// One netfilter queue (NFQUEUE) over libmnl: many packets a recvmmsg, verdicts packed many to a datagram.
 // Fail open: when the queue is full, or nobody has bound it, the kernel lets packets pass; and when this process has
 // come to a stop (QueueWatchdog).
 //
 // A packet stays in the kernel until its verdict; what we hold is a copy in a buffer of ours. Runs of plain
 // accepts at the head of the queue take one batch verdict, since that speaks of all packets up to an id.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <cstdint>
 #include <memory>
@@ -16,8 +18,6 @@
 #include "forward/packet_plane.h"
 #include "sys/fd.h"
 
-struct mmsghdr;
-struct iovec;
 struct nlmsghdr;
 
 namespace netserv::plane {
@@ -44,7 +44,7 @@ class QueueWatchdog;
 
 class NfQueue {
  public:
-  static constexpr std::size_t kBatch = 64;
+  static constexpr std::size_t kBatch = 128;
   // As many as the forwarder keeps in flight and a batch on top: there is always room to read what is there.
   static constexpr std::size_t kBuffers = 4096 + kBatch;
 
@@ -88,7 +88,9 @@ class NfQueue {
   void done(std::uint64_t cookie, Order state);
   void take_back();
 
-  static constexpr std::size_t kBufferBytes = 4096;
+  // A packet one byte longer than a slot, and what the kernel tells about it. Not a power of two: buffers that lie that
+  // far apart would all compete for the same few sets of a cache.
+  static constexpr std::size_t kBufferBytes = 2624;
   // Packets between the oldest without a verdict and the newest; as many as come while one is held. Beyond that a
   // packet has no position, and gets a verdict message of its own.
   static constexpr std::size_t kArrivals = 1 << 16;
@@ -101,6 +103,8 @@ class NfQueue {
   std::unique_ptr<std::byte[]> memory_;
   std::vector<Buffer> buffers_;
   std::vector<std::uint32_t> free_;
+  std::vector<mmsghdr> headers_;  // made once; recvmmsg() is told where by their vectors_
+  std::vector<iovec> vectors_;
   std::vector<forward::Packet> received_;
   std::vector<Arrival> arrivals_;  // a ring, positions head_..tail_
   std::uint64_t head_ = 0, tail_ = 0;
