@@ -62,8 +62,7 @@ Result<std::unique_ptr<ForwarderService>> ForwarderService::start(sys::EventLoop
   NETSERV_ASSIGN(sys::UniqueFd listener, sys::listen_seqpacket(s->options_.socket, 0600));
   s->acceptor_ = std::make_unique<sys::Acceptor>(
       loop, std::move(listener), [s](sys::UniqueFd fd, const sys::PeerCredentials& peer) { s->accept(std::move(fd), peer); });
-  if (plane.fd() >= 0)
-    s->plane_readable_ = loop.on_io(plane.fd(), EPOLLIN, [s](std::uint32_t) { s->on_plane_readable(); });
+  s->listen_to_plane();
   s->reserve_addresses();
   s->addresses_timer_ = loop.every(kAddressesInterval, [s] { s->reserve_addresses(); });
   plane.alive(sys::now());
@@ -249,6 +248,11 @@ void ForwarderService::take_copies() {
   settle();
 }
 
+void ForwarderService::listen_to_plane() {
+  if (plane_.fd() < 0 || plane_readable_) return;
+  plane_readable_ = loop_.on_io(plane_.fd(), EPOLLIN, [this](std::uint32_t) { on_plane_readable(); });
+}
+
 void ForwarderService::on_plane_readable() {
   for (auto& [id, container] : containers_)
     if (container.ring != nullptr) container.ring->clear_waiting();
@@ -276,6 +280,7 @@ void ForwarderService::work() {
   }
   arm_stall_timer();
   if (std::exchange(work_posted_, true)) return;
+  plane_readable_.reset();  // listened to, every single packet has the kernel call for us
   loop_.post([this] {  // other events in between
     work_posted_ = false;
     work();
@@ -310,6 +315,7 @@ bool ForwarderService::shares_core() const {
 }
 
 void ForwarderService::settle() {
+  listen_to_plane();
   for (int i = 0; i < kRounds; ++i) {
     if (core_.poll(sys::now()) > 0) continue;
     bool idle = true;

@@ -57,6 +57,7 @@ class ForwarderService final : private forward::ForwarderEvents {
   Status update_plane();
   void report_plane(const Status& status);
   void on_plane_readable();
+  void listen_to_plane();
   void work();
   bool await_answers();
   bool shares_core() const;

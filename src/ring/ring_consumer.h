@@ -30,6 +30,8 @@ class RingConsumer {
 
   // The next packets, copied descriptors, up to out.size(); offset + length lies within the slot.
   std::size_t take(std::span<SubmitDescriptor> out);
+  // The next take() will not come back empty-handed.
+  bool has_more() const { return map_->header().submit_head.load(std::memory_order_acquire) != submit_tail_; }
   // Bytes of a taken packet, from its offset to the end of its slot.
   std::span<std::byte> slot_bytes(const SubmitDescriptor& packet);
   // Verdicts for taken packets, in any order, each once. Shown to the forwarder by flush().

@@ -43,9 +43,12 @@ TEST(Ring, CarriesAPacketThereAndItsVerdictBack) {
   auto slot = ring.forwarder->stage(as_bytes("packet"), meta);
   ASSERT_TRUE(slot);
   SubmitDescriptor taken[4];
+  EXPECT_FALSE(ring.container->has_more());
   EXPECT_EQ(ring.container->take(taken), 0u);  // staged, not published
   ring.forwarder->publish();
+  EXPECT_TRUE(ring.container->has_more());
   ASSERT_EQ(ring.container->take(taken), 1u);
+  EXPECT_FALSE(ring.container->has_more());
   EXPECT_EQ(taken[0].slot, *slot);
   EXPECT_EQ(taken[0].original_length, 1500u);
   EXPECT_EQ(taken[0].received_ns, 42u);
