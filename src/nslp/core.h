@@ -126,7 +126,7 @@ class Core {
   std::unordered_map<std::uint64_t, std::unique_ptr<Exchange>> exchanges_;
   std::unordered_map<std::uint64_t, Sent> sent_;             // by message handle
   std::unordered_map<std::uint64_t, std::uint64_t> asked_;   // controller ticket to exchange
-  std::map<FlowKey, Incoming> incoming_;  // at most config_.max_incoming, the oldest goes first
+  std::map<FlowKey, Incoming> incoming_;  // at most config_.max_incoming, the oldest first; for max_time
   gist::Timers timers_;
   std::size_t upstream_flows_ = 0;
   std::size_t held_ = 0;

@@ -61,6 +61,7 @@ std::optional<Bytes> Core::put_together(const gist::RecvMessage& message, TimePo
     return std::nullopt;
   }
   const FlowKey key{message.session, message.mri};
+  std::erase_if(incoming_, [&](const auto& i) { return i.second.since + config_.max_time < now; });
   if (!incoming_.contains(key) && incoming_.size() >= config_.max_incoming)
     incoming_.erase(std::min_element(incoming_.begin(), incoming_.end(),
                                      [](const auto& a, const auto& b) { return a.second.since < b.second.since; }));

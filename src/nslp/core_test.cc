@@ -199,6 +199,20 @@ TEST_F(CoreTest, WhatPeersMakeItHoldIsBounded) {
   EXPECT_EQ(of<AskController>(small.received(from_gist(request()), now)).size(), 1u) << "given back";
 }
 
+TEST_F(CoreTest, PartsWaitForEachOtherNoLongerThanARequest) {
+  Request large = request();
+  for (int i = 0; i < 4; ++i) large.ncm.set("x" + std::to_string(i), std::string(6000, 'x'));
+  const std::vector<Bytes> parts = split(encode(large).value(), large.id);
+  ASSERT_EQ(parts.size(), 2u);
+  gist::RecvMessage first = from_gist(request()), second = first;
+  first.data = parts[0];
+  second.data = parts[1];
+  EXPECT_TRUE(of<AskController>(core->received(first, now)).empty());
+  now += core->config().max_time + seconds(1);
+  EXPECT_TRUE(of<AskController>(core->received(second, now)).empty()) << "half of it is gone";
+  EXPECT_EQ(of<AskController>(core->received(first, now)).size(), 1u);
+}
+
 TEST_F(CoreTest, PeersLeaveSessionsToLocalPrograms) {
   Config c = core->config();
   c.max_sessions = 8;
