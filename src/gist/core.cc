@@ -97,7 +97,7 @@ Outputs Core::invalidate_routing_state(const InvalidateRoutingState& request, Ti
     Querying* found = queriers_.by_id(id);
     if (!found) continue;  // an event of another one ended it
     Querying& q = *found;
-    q.invalidation_data = request.data;
+    q.handshake->invalidation_data = request.data;
     q.status = request.status;  // the application knows: no notification (7.1.3)
     const auto event =
         request.status == RouteStatus::kBad ? QueryingEvent::kStatusBad : QueryingEvent::kStatusTentative;
@@ -126,7 +126,7 @@ Outputs Core::route_changed(const Prefix& destinations, TimePoint now) {
     if (!found) continue;
     Querying& q = *found;
     // 7.1.3, option 1: the forwarding table may say that nothing changed for this flow.
-    if (egress_for(q.key.mri) == q.egress) continue;
+    if (egress_for(q.key.mri) == q.handshake->egress) continue;
     // A Query that is under way took the old route: its Response is followed by another handshake.
     if (q.state != QueryingState::kEstablished) q.handshake_due = true;
     if (q.status != RouteStatus::kGood) continue;
@@ -148,7 +148,8 @@ void Core::fire(TimerId timer, TimePoint now) {
   switch (static_cast<Timer>(timer.kind)) {
     case Timer::kNoResponse: {
       if (!q) return;
-      const bool over = q->sent >= config_.max_queries || (q->give_up && now >= *q->give_up);
+      const Handshake& h = *q->handshake;
+      const bool over = h.sent >= config_.max_queries || (h.give_up && now >= *h.give_up);
       return querying_event(*q, over ? QueryingEvent::kNoResponseLimit : QueryingEvent::kNoResponse, now);
     }
     case Timer::kRefresh: {

@@ -126,11 +126,13 @@ class Core {
   void send_stored(RoutingState& state, TimePoint now);
   void await_association(Querying& q, SendMessage message);
   void begin_handshake(Querying& q);
-  Querying* quoted_query(ByteSpan quoted);
   bool report_waiting(Querying& q, SendError error, const ErrorObject* cause = nullptr);
   void set_inactive(Querying& q, TimePoint now);
   void restart_inactive(Querying& q, TimePoint now);
   void destroy(Querying& q, TimePoint now);
+
+  // core_icmp.cc
+  Querying* quoted_query(ByteSpan quoted);
 
   // core_responding.cc
   void receive_query(ReceivedQuery query, TimePoint now);

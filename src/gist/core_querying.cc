@@ -4,23 +4,11 @@
 #include "gist/core.h"
 
 namespace netserv::gist {
-namespace {
-
-// IPv4's; what names a smaller one is no report of a path.
-constexpr std::uint16_t kLeastMtu = 68;
-
-// Of any Query of this handshake, not just the last (5.3.3).
-bool has_cookie(const Querying& q, const Bytes& cookie) {
-  return std::any_of(q.cookies.begin(), q.cookies.end(), [&](const QueryCookie& c) {
-    return cookie.size() == c.size() && std::equal(c.begin(), c.end(), cookie.begin());
-  });
-}
-
-}  // namespace
 
 void Core::start_querying(SendMessage m, TimePoint now) {
   if (!room_for_state(now)) return report(m, SendError::kOverload);
   Querying& q = queriers_.add({m.mri, m.session, m.nslp}, ++last_id_);
+  q.handshake = std::make_unique<Handshake>();
   q.inactivity = config_.inactivity;
   q.hops = m.hops.value_or(config_.hops);
   event(Event::Type::kStateCreated, q.key.nslp, {}, "querying");
@@ -46,7 +34,8 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
         q.wants_secure |= wanted.secure;
         if (request->timeout) {
           const TimePoint end = now + *request->timeout;
-          q.give_up = std::min(q.give_up.value_or(end), end);
+          std::optional<TimePoint>& give_up = q.handshake->give_up;
+          give_up = std::min(give_up.value_or(end), end);
         }
         const bool may_ride = wanted.in_query && !wanted.reliable && !wanted.secure && !q.riding;
         if (before == QueryingState::kBirth && may_ride) {
@@ -96,7 +85,8 @@ void Core::querying_event(Querying& q, QueryingEvent event, TimePoint now, const
         break;
       case QueryingAction::kRestartInactive: restart_inactive(q, now); break;
       case QueryingAction::kReportNoResponse: {
-        const bool timed_out = q.give_up && now >= *q.give_up && q.sent < config_.max_queries;
+        const Handshake& h = *q.handshake;
+        const bool timed_out = h.give_up && now >= *h.give_up && h.sent < config_.max_queries;
         const SendError error = timed_out ? SendError::kTimeout : SendError::kNoNextNode;
         report_waiting(q, error);
         if (!timed_out) notify(q, NetworkNotification::Type::kLastNode, RouteStatus::kBad, {});
@@ -154,15 +144,16 @@ void Core::await_association(Querying& q, SendMessage m) {
 }
 
 void Core::begin_handshake(Querying& q) {
-  q.cookies.clear();
-  q.sent = 0;
+  q.handshake->cookies.clear();
+  q.handshake->sent = 0;
   q.handshake_due = false;
 }
 
 void Core::start_no_response(Querying& q, bool first, TimePoint now) {
-  q.back_off = first ? config_.t1 : std::min(q.back_off * 2, config_.t2);
-  TimePoint at = now + q.back_off;
-  if (q.give_up && *q.give_up > now) at = std::min(at, *q.give_up);
+  Handshake& h = *q.handshake;
+  h.back_off = first ? config_.t1 : std::min(h.back_off * 2, config_.t2);
+  TimePoint at = now + h.back_off;
+  if (h.give_up && *h.give_up > now) at = std::min(at, *h.give_up);
   set_timer(q.id, Timer::kNoResponse, at);
 }
 
@@ -185,7 +176,8 @@ Message Core::make_query(Querying& q, bool with_payload) {
   m.header.reply_requested = true;
   m.mri = q.key.mri;
   m.session = q.key.session;
-  m.query_cookie = Bytes(q.cookies.back().begin(), q.cookies.back().end());
+  const QueryCookie& cookie = q.handshake->cookies.back();
+  m.query_cookie = Bytes(cookie.begin(), cookie.end());
   if (q.wants_association()) {
     StackProposal proposal{usable_profiles(q)};
     if (!proposal.profiles.empty()) {
@@ -196,8 +188,8 @@ Message Core::make_query(Querying& q, bool with_payload) {
   }
   if (!with_payload) return m;
   if (q.riding) m.nslp_data = q.riding->data;
-  if (!q.riding && !q.invalidation_data.empty() && q.invalidation_data.size() % 4 == 0)
-    m.nslp_data = q.invalidation_data;
+  const Bytes& invalidation = q.handshake->invalidation_data;
+  if (!q.riding && !invalidation.empty() && invalidation.size() % 4 == 0) m.nslp_data = invalidation;
   return m;
 }
 
@@ -205,15 +197,15 @@ Message Core::make_query(Querying& q, bool with_payload) {
 bool Core::send_query(Querying& q, TimePoint now) {
   const std::optional<Egress> egress = egress_for(q.key.mri);
   const bool down = direction_of(q.key.mri) == Direction::kDownstream;
-  const bool own_source = config_.query_source == QuerySource::kSignalling || q.sent % 2 == 1;
+  const bool own_source = config_.query_source == QuerySource::kSignalling || q.handshake->sent % 2 == 1;
   Datagram datagram;
   if (!egress || !address_query_mode(q.key.mri, own_source, *egress, datagram)) {
     report_waiting(q, SendError::kUnreachable);
     destroy(q, now);
     return false;
   }
-  q.egress = *egress;
-  crypto_.fill(q.cookies.emplace_back());
+  q.handshake->egress = *egress;
+  crypto_.fill(q.handshake->cookies.emplace_back());
   if (q.riding && q.riding->ip_ttl && down) datagram.ttl = *q.riding->ip_ttl;
   Message m = make_query(q, true);
   // S=0 only if the flow's address differs from the signalling one (5.2.1).
@@ -234,7 +226,7 @@ bool Core::send_query(Querying& q, TimePoint now) {
   }
   q.asked_for_association = m.stack_proposal.has_value();
   if (q.asked_for_association) q.handshake_due = false;
-  ++q.sent;
+  ++q.handshake->sent;
   send_datagram(m, std::move(datagram), true, now);
   return true;
 }
@@ -250,7 +242,7 @@ void Core::receive_response(const Message& m, const Arrival& arrival, TimePoint 
     return;
   }
   Querying& q = *found;
-  if (!has_cookie(q, *m.query_cookie)) {
+  if (!q.has_cookie(*m.query_cookie)) {
     event(Event::Type::kCookieRefused, m.header.nslp, m.nli->interface_address, "Query-Cookie");
     if (config_.send_invalid_cookie_errors) {
       ByteWriter object;
@@ -278,8 +270,8 @@ void Core::receive_response(const Message& m, const Arrival& arrival, TimePoint 
 }
 
 void Core::install_responder(Querying& q, const Message& m, const Arrival& arrival, TimePoint now) {
-  q.give_up.reset();
-  q.invalidation_data.clear();
+  q.handshake->give_up.reset();
+  q.handshake->invalidation_data.clear();
   if (direction_of(*m.mri) == Direction::kUpstream) {
     q.ip_distance = m.nli->ip_ttl;
   } else if (arrival.datagram && m.nli->ip_ttl > arrival.datagram->ttl && arrival.datagram->ttl > 0) {
@@ -350,7 +342,7 @@ void Core::send_confirm(Querying& q, const Message& response, TimePoint now) {
   m.session = q.key.session;
   m.responder_cookie = response.responder_cookie;
   const bool down = direction_of(q.key.mri) == Direction::kDownstream;
-  m.nli = own_nli(q.egress.address, down ? config_.ip_ttl : q.ip_distance);
+  m.nli = own_nli(q.handshake->egress.address, down ? config_.ip_ttl : q.ip_distance);
   if (Association* a = association(q.association)) {
     m.stack_proposal = response.stack_proposal;
     if (a->initiator && !a->confirm_sent && m.stack_proposal)
@@ -368,7 +360,7 @@ void Core::send_confirm(Querying& q, const Message& response, TimePoint now) {
   }
   const Peer peer = *peers_.find(q.sii);
   Datagram datagram;
-  datagram.source = q.egress.address;
+  datagram.source = q.handshake->egress.address;
   datagram.destination = peer.address;
   datagram.source_port = config_.udp_port;
   datagram.destination_port = peer.udp_port;
@@ -384,37 +376,6 @@ void Core::destroy(Querying& q, TimePoint now) {
   peers_.release(q.sii);
   event(Event::Type::kStateDeleted, q.key.nslp, {}, "querying");
   queriers_.erase(q);
-}
-
-// The Querying-SM whose Query an ICMP error quotes. The quotation may be cut short; MRI and session are at the front.
-Querying* Core::quoted_query(ByteSpan quoted) {
-  DecodeResult m = decode_datagram(quoted);
-  std::optional<Mri> mri;
-  std::optional<SessionId> session;
-  CommonHeader header;
-  if (m) {
-    mri = m->mri, session = m->session, header = m->header;
-  } else {
-    mri = m.error().mri, session = m.error().session, header = m.error().header;
-  }
-  if (!mri || !session || header.message_type() != MessageType::kQuery) return nullptr;
-  Querying* q = queriers_.find({*mri, *session, header.nslp});
-  return q && m && !has_cookie(*q, *m->query_cookie) ? nullptr : q;
-}
-
-Outputs Core::on_port_unreachable(ByteSpan quoted, TimePoint now) {
-  if (Querying* q = quoted_query(quoted)) querying_event(*q, QueryingEvent::kEndpointReached, now);
-  return take();
-}
-
-// Queries must not be fragmented (5.3.2.1): what they carry goes over an association then, and the Query goes again.
-Outputs Core::on_packet_too_big(ByteSpan quoted, std::uint16_t mtu, TimePoint now) {
-  Querying* q = quoted_query(quoted);
-  if (!q || mtu < kLeastMtu || (q->path_mtu && mtu >= q->path_mtu)) return take();
-  q->path_mtu = mtu;
-  if (q->state == QueryingState::kAwaitingResponse && q->riding)
-    querying_event(*q, QueryingEvent::kNoRoutingState, now);
-  return take();
 }
 
 }  // namespace netserv::gist

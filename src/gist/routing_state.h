@@ -1,6 +1,7 @@
 // The routing state table's rows (RFC 5971, 4.2.1): what a Querying-SM and a Responding-SM hold on to.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -32,6 +33,16 @@ struct RoutingState {
   std::unique_ptr<Mri> wire_mri;  // behind a GIST-aware NAT: the MRI that the peer uses, in our direction
 };
 
+// What only handshakes look at.
+struct Handshake {
+  std::vector<QueryCookie> cookies;  // of its Queries
+  unsigned sent = 0;                 // Queries
+  Duration back_off{};
+  std::optional<TimePoint> give_up;
+  Bytes invalidation_data;  // from InvalidateRoutingState, for the next one
+  Egress egress;
+};
+
 struct Querying : RoutingState {
   QueryingState state = QueryingState::kBirth;
   std::uint8_t hops = 0;
@@ -45,15 +56,16 @@ struct Querying : RoutingState {
   unsigned association_failures = 0;   // in a row
   Duration inactivity{};
   TimePoint inactive_at{};               // not before it
-  std::vector<QueryCookie> cookies;      // of this handshake's Queries
   std::unique_ptr<SendMessage> riding;   // its payload is in the Queries
-  Bytes invalidation_data;               // from InvalidateRoutingState, for the next handshake
-  unsigned sent = 0;                     // Queries in this handshake
-  Duration back_off{};
-  std::optional<TimePoint> give_up;
-  Egress egress;
+  std::unique_ptr<Handshake> handshake;  // the last one; never null
 
   bool wants_association() const { return wants_reliable || wants_secure; }
+  // Of any Query of this handshake, not just the last (5.3.3).
+  bool has_cookie(const Bytes& cookie) const {
+    return std::any_of(handshake->cookies.begin(), handshake->cookies.end(), [&](const QueryCookie& c) {
+      return cookie.size() == c.size() && std::equal(c.begin(), c.end(), cookie.begin());
+    });
+  }
 };
 
 // A Query as it arrived, kept while the application thinks.

@@ -457,8 +457,8 @@ TEST_F(State, DModeIsRateLimited) {
 }
 
 TEST_F(State, StateIsSmall) {
-  EXPECT_LT(sizeof(Querying), 900u);
-  EXPECT_LT(sizeof(Responding), 700u);
+  EXPECT_LE(sizeof(Querying), 256u);
+  EXPECT_LE(sizeof(Responding), 256u);
 }
 
 }  // namespace

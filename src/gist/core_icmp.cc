@@ -1,0 +1,43 @@
+// ICMP errors about Queries: the end of the path, and its MTU. They can be forged by whoever knows a session's id.
+#include "gist/core.h"
+
+namespace netserv::gist {
+namespace {
+
+// IPv4's; what names a smaller one is no report of a path.
+constexpr std::uint16_t kLeastMtu = 68;
+
+}  // namespace
+
+// The Querying-SM whose Query an ICMP error quotes. The quotation may be cut short; MRI and session are at the front.
+Querying* Core::quoted_query(ByteSpan quoted) {
+  DecodeResult m = decode_datagram(quoted);
+  std::optional<Mri> mri;
+  std::optional<SessionId> session;
+  CommonHeader header;
+  if (m) {
+    mri = m->mri, session = m->session, header = m->header;
+  } else {
+    mri = m.error().mri, session = m.error().session, header = m.error().header;
+  }
+  if (!mri || !session || header.message_type() != MessageType::kQuery) return nullptr;
+  Querying* q = queriers_.find({*mri, *session, header.nslp});
+  return q && m && !q->has_cookie(*m->query_cookie) ? nullptr : q;
+}
+
+Outputs Core::on_port_unreachable(ByteSpan quoted, TimePoint now) {
+  if (Querying* q = quoted_query(quoted)) querying_event(*q, QueryingEvent::kEndpointReached, now);
+  return take();
+}
+
+// Queries must not be fragmented (5.3.2.1): what they carry goes over an association then, and the Query goes again.
+Outputs Core::on_packet_too_big(ByteSpan quoted, std::uint16_t mtu, TimePoint now) {
+  Querying* q = quoted_query(quoted);
+  if (!q || mtu < kLeastMtu || (q->path_mtu && mtu >= q->path_mtu)) return take();
+  q->path_mtu = mtu;
+  if (q->state == QueryingState::kAwaitingResponse && q->riding)
+    querying_event(*q, QueryingEvent::kNoRoutingState, now);
+  return take();
+}
+
+}  // namespace netserv::gist
