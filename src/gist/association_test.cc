@@ -383,11 +383,8 @@ TEST_F(Associations, SecureMessagesGoOverTls) {
   EXPECT_TRUE(m->core().find_association(responding()->association)->tls);
 }
 
-TEST_F(Associations, PlainOnesAreNotReUsedForSecureMessages) {
-  // RFC5971: 5.7.1-8, 5.7.1-9
-  Config plain_first = tls_config();
-  plain_first.use_tls = true;
-  build(plain_first);
+TEST_F(Associations, StrongerThanAskedForIsGoodEnough) {
+  build(tls_config());
   bend(MessageType::kQuery, [](Message& q, Datagram&) {
     if (!q.stack_proposal || q.stack_proposal->profiles.size() < 2) return;
     q.stack_proposal->profiles = {{1}};  // as if a could do no TLS
@@ -401,25 +398,30 @@ TEST_F(Associations, PlainOnesAreNotReUsedForSecureMessages) {
   a->send(s);
   world.run_for(seconds(1));
   EXPECT_EQ(a->core().associations(), 1u) << "stronger than asked for is good enough";
+}
 
-  // A plain association between the same two does not do for a secure message.
-  LineTest::world.tap = nullptr;
+// What the responder has with a querier that asks for security, or for either.
+TEST_F(Associations, ResponsesTakeNoWeakerAssociationThanWasAskedFor) {
+  // RFC5971: 5.7.1-8, 5.7.1-9
   Config config = tls_config();
   config.use_tls = false;
-  Node& x = world.add("x", config);
-  world.link(x, *m);
-  SendMessage plain = message(3);
-  plain.mri = World::flow(x, *b);
-  plain.session = world.session();
-  plain.attributes.reliable = true;
-  x.send(plain);
+  build(config);
+  a->send(reliable());
   world.run_for(seconds(1));
-  ASSERT_EQ(x.core().associations(), 1u);
-  plain.handle = MessageHandle(4);
-  plain.attributes.secure = true;
-  x.send(plain);
-  world.run_for(seconds(1));
-  EXPECT_NE(x.status_of(4) ? x.status_of(4)->error : SendError::kTimeout, SendError::kNone);
+  ASSERT_EQ(m->core().associations(), 1u);
+  Message query = sent(MessageType::kQuery, a).at(0);
+  query.session = world.session();
+  query.stack_proposal->profiles = {{2, 1}};
+  const std::size_t before = sent(MessageType::kResponse, m).size();
+  inject(query);
+  ASSERT_EQ(sent(MessageType::kResponse, m).size(), before + 1);
+  EXPECT_TRUE(sent(MessageType::kResponse, m).back().stack_proposal) << "another association is to be set up";
+  EXPECT_TRUE(on_associations(MessageType::kResponse, m).empty());
+  query.session = world.session();
+  query.stack_proposal->profiles = {{2, 1}, {1}};
+  inject(query);
+  EXPECT_EQ(sent(MessageType::kResponse, m).size(), before + 1);
+  EXPECT_EQ(on_associations(MessageType::kResponse, m).size(), 1u);
 }
 
 TEST_F(Associations, ChangedAuthorisationIsAppliedToOpenOnes) {
