@@ -30,7 +30,7 @@ json manifest_json(const compile::Manifest& m) {
 json checked(ByteSpan wasm) {
   auto module = compile::check_module(wasm);
   if (!module) return {{"accepted", false}, {"refusal", module.error().message()}};
-  return {{"accepted", true}, {"manifest", manifest_json(module->manifest)}, {"imports", module->imports},
+  return {{"accepted", true}, {"id", module->manifest.name + "_" + module->manifest.version}, {"manifest", manifest_json(module->manifest)}, {"imports", module->imports},
           {"exports", module->exports}, {"memory_pages", module->memory_pages}};
 }
 
@@ -101,6 +101,7 @@ std::string describe(const json& facts) {
   const json& m = facts["manifest"];
   out += fmt::format("module     {} {}, ABI {}, kind {}{}\n", m["name"].get<std::string>(), m["version"].get<std::string>(),
                      m["abi"].get<unsigned>(), list_of(m["kind"]), m["observer"] ? ", may observe" : "");
+  out += fmt::format("id         {}, or with its last dotted parts alone\n", facts["id"].get<std::string>());
   out += fmt::format("blocks     {}\n", list_of(m["blocks"]));
   out += fmt::format("imports    {}\n", list_of(facts["imports"]));
   out += fmt::format("exports    {}\n", list_of(facts["exports"]));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "netserv/abi.h"
+#include "wire/ncm/request.h"
 
 namespace netserv::compile {
 namespace {
@@ -90,6 +91,10 @@ Result<Manifest> decode_manifest(std::string_view json) {
                           std::to_string(NETSERV_ABI_VERSION) + ": build it with a matching SDK");
   NETSERV_ASSIGN(out.name, word(object, "name", 128));
   NETSERV_ASSIGN(out.version, word(object, "version", 32));
+  const std::string id = out.name + "_" + out.version;
+  if (out.version.find('_') != std::string::npos || out.version[0] < '0' || out.version[0] > '9')
+    return bad("version", "must begin with a digit and hold no '_', as in an id");
+  if (auto name = ncm::parse_module_name(id); !name) return bad("name", "gives no id " + id + ": " + name.error().text);
   NETSERV_TRY(read_kind(object, out));
   NETSERV_TRY(read_blocks(object, out));
   if (const auto at = object.find("observer"); at != object.end()) {

@@ -13,8 +13,8 @@
 namespace netserv::compile {
 
 struct Manifest {
-  std::string name;     // 1..128 of [A-Za-z0-9._-]
-  std::string version;  // 1..32 of the same
+  std::string name;     // letters, digits, '.', '-', '_', the first a letter or digit
+  std::string version;  // the same but '_', the first a digit, so that name_version is a module's id; at most 32
   std::uint32_t abi = 0;
   bool packet = false;  // kind
   bool server = false;

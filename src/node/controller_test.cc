@@ -421,6 +421,25 @@ TEST_F(ControllerTest, AManifestThatAsksForTooMuchFails) {
   EXPECT_TRUE(b.world.containers.empty());
 }
 
+TEST_F(ControllerTest, AModuleThatSaysItIsAnotherFails) {
+  auto with = [&](const std::string& id, const std::string& name, const std::string& version) {
+    node::Setup s = b.make_setup(id);
+    s.cached = Artifact{};
+    s.cached->name = name;
+    s.cached->version = version;
+    b.controller->handle(s);
+    return b.code(s.request);
+  };
+  EXPECT_EQ(with("Mon_1.0", "Monitor", "1.0"), 527);
+  EXPECT_EQ(with("Mon_1.1", "Mon", "1.0"), 527);
+  EXPECT_EQ(b.controller->state().modules.begin()->second.record.failure->text,
+            "the id is Mon_1.0, but the module says that it is Monitor_1.0");
+  EXPECT_TRUE(b.world.containers.empty());
+  EXPECT_EQ(with("Mon_2.0", "apps.Mon", "2.0"), 0);
+  b.settle();
+  EXPECT_EQ(b.state("Mon_2.0"), ModuleState::kActive);
+}
+
 TEST_F(ControllerTest, AModuleThatTrapsTooOftenFailsAndLosesItsFilters) {
   b.setup("Mon_1.0");
   b.settle();

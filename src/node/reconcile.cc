@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "node/stepper.h"
+#include "wire/ncm/request.h"
 
 namespace netserv::node {
 namespace {
@@ -66,7 +67,7 @@ void Stepper::start_work() {
       transition(m, ModuleEvent::kPrepared);
 }
 
-// What the manifest asks for against what policy grants.
+// What the manifest says against the id that it came under, and what it asks for against what policy grants.
 std::optional<Error> Stepper::manifest_refusal(const Module& m) const {
   const Settings& settings = out_.next.settings;
   auto grant = settings.publishers.find(m.record.key.publisher);
@@ -74,6 +75,9 @@ std::optional<Error> Stepper::manifest_refusal(const Module& m) const {
   auto no = [](StatusCode code, std::string subject, std::string text) {
     return ncm::refuse(code, std::move(subject), std::move(text)).value();
   };
+  if (!m.artifact->name.empty())
+    if (auto id = ncm::parse_module_name(m.record.key.module.value()))
+      if (auto error = ncm::other_module(*id, m.artifact->name, m.artifact->version)) return error;
   for (const std::string& block : m.artifact->blocks) {
     if (!contains(settings.blocks, block))
       return no(StatusCode::kDependencyMissing, "manifest", fmt::format("this node has no building block {}", block));

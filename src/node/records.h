@@ -66,6 +66,7 @@ struct ModuleSpec {
 // A compiled module in the cache, already linked into its publisher's folder.
 struct Artifact {
   std::string object;  // file name in the publisher's folder
+  std::string name, version;  // of its manifest; empty: not known (adopted, and gone from the cache)
   std::string runtime = "wasm";
   std::vector<std::string> blocks;  // that its manifest asks for
   bool observer = false;            // it only watches

@@ -137,7 +137,11 @@ class Refusals(unittest.TestCase):
         self.refused(lab, 520, file="cut.wasm", fetches=1)
         self.refused(lab, 521, "99", file="future.wasm", fetches=1)
         self.refused(lab, 516, "teleport/7", file="greedy.wasm", fetches=1)
+        monitor = "NetServ.apps.NetMonitor_1.0.0"
+        self.refused(lab, 527, f"the id is {monitor}, but the module says that it is {KEEPALIVE}", module_id=monitor, fetches=1)
+        self.refused(lab, 527, "KeepAlive_1.0.1", module_id="KeepAlive_1.0.1")
         until(lambda: not lab.node.container_processes(), "no container runs")
+        self.assertEqual(lab.publisher.setup(lab.node, "KeepAlive_1.0.0", "keepalive.wasm", **FILTERS)["state"], "ACTIVE")
 
 
 if __name__ == "__main__":

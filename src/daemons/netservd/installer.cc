@@ -35,6 +35,8 @@ Installer::Installer(sys::EventLoop& loop, const config::Config& config, std::st
 Result<node::Artifact> Installer::granted(const PublisherId& publisher, const compile::ModuleCache::Entry& entry) {
   node::Artifact artifact;
   NETSERV_ASSIGN(artifact.object, cache_.grant(publisher, entry));
+  artifact.name = entry.manifest.name;
+  artifact.version = entry.manifest.version;
   artifact.blocks = entry.manifest.blocks;
   artifact.observer = entry.manifest.observer;
   artifact.memory_pages = entry.manifest.memory_pages;

@@ -244,6 +244,16 @@ Result<ModuleName> parse_module_name(std::string_view text) {
   return ModuleName{std::string(text.substr(0, cut)), std::string(text.substr(cut + 1))};
 }
 
+std::optional<Error> other_module(const ModuleName& id, std::string_view manifest_name, std::string_view manifest_version) {
+  auto shorter = std::min<std::string_view>(id.name, manifest_name, [](auto a, auto b) { return a.size() < b.size(); });
+  auto longer = shorter.size() == id.name.size() ? manifest_name : std::string_view(id.name);
+  bool named = longer == shorter || longer.ends_with("." + std::string(shorter));
+  if (named && id.version == manifest_version) return std::nullopt;
+  return refuse(StatusCode::kOtherModule, "manifest",
+                "the id is " + id.to_string() + ", but the module says that it is " +
+                    ModuleName{std::string(manifest_name), std::string(manifest_version)}.to_string()).value();
+}
+
 Result<Digest> parse_digest(std::string_view text) {
   for (std::string_view prefix : {"sha-256=", "sha-256:", "sha256=", "sha256:"})
     if (to_lower(text.substr(0, prefix.size())) == prefix) {

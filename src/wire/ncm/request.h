@@ -45,6 +45,10 @@ struct ModuleName {
   bool covers(const ModuleName& other) const { return name == other.name && (version.empty() || version == other.version); }
 };
 Result<ModuleName> parse_module_name(std::string_view text);
+// What keeps the module of a manifest from being installed under this id; nothing if it is that module. The version is
+// the manifest's; the names are equal, or the shorter one is the other's last dotted parts: NetMonitor_1.0.0 and
+// NetServ.apps.NetMonitor_1.0.0 name the same module.
+std::optional<Error> other_module(const ModuleName& id, std::string_view manifest_name, std::string_view manifest_version);
 
 // SHA-256. Text: 64 hex digits, with or without "sha-256=" or "sha256:" before it.
 using Digest = std::array<std::byte, 32>;

@@ -118,6 +118,24 @@ TEST(Request, VersionFollowsTheLastUnderscore) {
   EXPECT_FALSE(parse_module_name("a_1")->covers(*parse_module_name("a_2")));
 }
 
+TEST(Request, AnIdIsHeldAgainstTheManifest) {
+  auto same = [](std::string_view id, std::string_view name, std::string_view version) {
+    return !other_module(*parse_module_name(id), name, version);
+  };
+  EXPECT_TRUE(same("NetServ.apps.NetMonitor_1.0.0", "NetServ.apps.NetMonitor", "1.0.0"));
+  EXPECT_TRUE(same("NetMonitor_1.0.0", "NetServ.apps.NetMonitor", "1.0.0"));
+  EXPECT_TRUE(same("apps.NetMonitor_1.0.0", "NetServ.apps.NetMonitor", "1.0.0"));
+  EXPECT_TRUE(same("NetServ.apps.NetMonitor_1.0.0", "NetMonitor", "1.0.0"));
+  EXPECT_FALSE(same("NetMonitor_1.0.1", "NetMonitor", "1.0.0"));
+  EXPECT_FALSE(same("NetMonitor_1.0", "NetMonitor", "1.0.0"));
+  EXPECT_FALSE(same("Monitor_1.0.0", "NetMonitor", "1.0.0")) << "not a whole part";
+  EXPECT_FALSE(same("NetServ_1.0.0", "NetServ.apps.NetMonitor", "1.0.0")) << "not the last part";
+  EXPECT_FALSE(same("other.NetMonitor_1.0.0", "NetServ.NetMonitor", "1.0.0"));
+  EXPECT_FALSE(same("netmonitor_1.0.0", "NetMonitor", "1.0.0"));
+  EXPECT_EQ(other_module(*parse_module_name("a_2"), "b", "1")->message(),
+            "manifest: the id is a_2, but the module says that it is b_1");
+}
+
 TEST(Request, UnsignedProbes) {
   EXPECT_FALSE(needs_signature(*parse("PROBE * NETSERV/0.1\nprobe:node\n\n")));
   EXPECT_FALSE(needs_signature(*parse("PROBE * NETSERV/0.1\nprobe:Capabilities\n\n")));

@@ -71,6 +71,7 @@ enum class StatusClass : std::uint8_t {
   X(kNotFound, 524, "no such module of this publisher on this node")                                          \
   X(kTrapped, 525, "the module trapped too often")                                                            \
   X(kWrongPath, 526, "toward does not name the destination of the flow that the message came along")          \
+  X(kOtherModule, 527, "the module's manifest has another name or version than the id")                       \
   X(kNoAnswer, 600, "nodes further on the path did not answer in time")                                       \
   X(kPathFailed, 601, "the message could not be passed on to the next node")                                  \
   X(kNodeUnavailable, 602, "this node's controller can't be reached")                                         \
