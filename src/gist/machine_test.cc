@@ -2,35 +2,19 @@
 // NETSERV_REGENERATE=1 writes the files anew.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
-
 #include "gist/association_sm.h"
 #include "gist/node_sm.h"
 #include "gist/querying_sm.h"
 #include "gist/responding_sm.h"
+#include "gist/testing/golden.h"
 
 namespace netserv::gist {
 namespace {
 
-void expect_golden(const std::string& name, const std::string& text) {
-  const std::string path = std::string(NETSERV_SOURCE_DIR) + "/docs/gist/" + name;
-  if (std::getenv("NETSERV_REGENERATE")) {
-    std::ofstream(path) << text;
-    return;
-  }
-  std::ifstream file(path);
-  ASSERT_TRUE(file) << path;
-  std::ostringstream golden;
-  golden << file.rdbuf();
-  EXPECT_EQ(text, golden.str()) << "run with NETSERV_REGENERATE=1 if the change is meant";
-}
-
 template <class M>
 void expect_machine(const M& machine, const std::string& name) {
-  expect_golden(name + ".txt", print_table(machine, name));
-  expect_golden(name + ".dot", print_dot(machine, name));
+  testing::expect_golden(NETSERV_SOURCE_DIR "/docs/gist/" + name + ".txt", print_table(machine, name));
+  testing::expect_golden(NETSERV_SOURCE_DIR "/docs/gist/" + name + ".dot", print_dot(machine, name));
 }
 
 TEST(GistMachines, Querying) { expect_machine(kQueryingMachine, "querying-sm"); }
