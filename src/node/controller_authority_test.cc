@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "node/controller.h"
-#include "node/fake/bench.h"
+#include "node/fake/bench_test.h"
 
 namespace netserv::node {
 namespace {
@@ -12,11 +12,7 @@ using fake::kAlice;
 using fake::kBob;
 using std::chrono::seconds;
 
-class AuthorityTest : public ::testing::Test {
- protected:
-  void TearDown() override { EXPECT_TRUE(b.world.violations.empty()) << b.world.violations.front(); }
-  Bench b;
-};
+using AuthorityTest = fake::BenchTest;
 
 // What the operator reads of a reload, in order.
 std::vector<std::string> told(const fake::World& world) {

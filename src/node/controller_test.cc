@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include "node/fake/bench.h"
+#include <algorithm>
+
+#include "node/fake/bench_test.h"
 
 namespace netserv::node {
 namespace {
@@ -18,11 +20,7 @@ bool is_load(const Action& action) {
   return send && std::holds_alternative<ipc::LoadModule>(send->message);
 }
 
-class ControllerTest : public ::testing::Test {
- protected:
-  void TearDown() override { EXPECT_TRUE(b.world.violations.empty()) << b.world.violations.front(); }
-  Bench b;
-};
+using ControllerTest = fake::BenchTest;
 
 TEST_F(ControllerTest, InstallsAStageAtATimeAndPlacesFiltersLast) {
   RequestId r = b.setup("Mon_1.0");
@@ -449,6 +447,41 @@ TEST_F(ControllerTest, AModuleThatTrapsTooOftenFailsAndLosesItsFilters) {
   EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kFailed);
   EXPECT_EQ(b.filters(), 0u);
   EXPECT_EQ(b.loaded(), 0u);
+}
+
+TEST_F(ControllerTest, TrapsThatNoContainerCanHaveAreCountedAndNotTold) {
+  b.setup("Mon_1.0");
+  b.settle();
+  const ModuleId id("Mon_1.0");
+  auto told = [&] {
+    return std::count_if(b.world.happenings.begin(), b.world.happenings.end(), [](const Happened& h) {
+      return h.what == Happened::What::kTrapped || h.what == Happened::What::kRestarted || h.what == Happened::What::kFiltersRefused;
+    });
+  };
+  for (int n = 0; n < 1000; ++n) {
+    b.controller->handle(ContainerSaid{ContainerId(1), b.life(), ipc::ModuleTrapped{id, "unreachable", 100}});
+    b.controller->handle(ContainerSaid{ContainerId(1), b.life(), ipc::ModuleRestarted{id}});
+    b.controller->handle(ContainerSaid{ContainerId(1), b.life(), ipc::ModuleUpdated{id, "unasked"}});
+  }
+  EXPECT_EQ(told(), 2) << "the first trap and its restart";
+  EXPECT_EQ(b.controller->state().modules.begin()->second.traps, 1000u);
+  for (int n = 0; n < 3; ++n) {
+    b.pass(std::chrono::milliseconds(100));
+    b.controller->handle(ContainerSaid{ContainerId(1), b.life(), ipc::ModuleTrapped{id, "unreachable", 100}});
+    b.controller->handle(ContainerSaid{ContainerId(1), b.life(), ipc::ModuleRestarted{id}});
+  }
+  EXPECT_EQ(told(), 8);
+}
+
+TEST_F(ControllerTest, OnePublishersInstallationsLeaveAPlaceForAnothers) {
+  b.settle();  // the forwarder is there
+  b.setup("A_1");
+  b.setup("B_1");
+  b.world.inbox.clear();  // alice's compilations take for ever
+  b.setup("Mon_1.0", Bench::spec(), kBob);
+  b.settle();
+  EXPECT_EQ(b.state("Mon_1.0", kBob), ModuleState::kActive);
+  EXPECT_EQ(b.state("B_1"), ModuleState::kInstalling);
 }
 
 TEST_F(ControllerTest, AStalledContainerIsRestarted) {

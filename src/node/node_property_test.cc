@@ -82,6 +82,64 @@ TEST(NodeProperty, RandomEventsKeepTheInvariantsAndConverge) {
   }
 }
 
+// Whoever has taken over a container's process says what it likes: as netservd's links let it through.
+Event hostile_words(Bench& b, std::mt19937& random) {
+  static const char* kIds[] = {"A_1", "A_2", "B_1", "C_1", "Broken_1", "Never_1", "Ghost_7"};
+  const ModuleId id(kIds[random() % 7]);
+  auto status = [&](const char* name) {
+    ipc::ModuleStatus s;
+    s.module = ModuleId(name);
+    s.slot = ModuleSlot(static_cast<std::uint8_t>(random() % 64));
+    s.object = random() % 2 ? "x.so" : std::string(name) + ".so";
+    s.health = random() % 2 ? ipc::ModuleHealth::kRunning : ipc::ModuleHealth::kBackingOff;
+    return s;
+  };
+  ipc::Welcome welcome{1, "wasm", random() % 3, {}};
+  for (const char* name : kIds)
+    if (random() % 2) welcome.modules.push_back(status(name));
+  const ContainerId at(1 + static_cast<std::uint32_t>(random() % 3));
+  auto it = b.controller->state().containers.find(at);
+  if (it == b.controller->state().containers.end() || it->second.record.publisher != kAlice) return Tick{};
+  const std::uint64_t life = it->second.life;
+  auto said = [&](ipc::FromContainer what) { return Event(ContainerSaid{at, life, std::move(what)}); };
+  switch (random() % 10) {
+    case 0: return ContainerUp{at, life, welcome};
+    case 1: return said(welcome);
+    case 2: return said(ipc::RingAttached{random() % 4, random() % 2 ? "no room" : ""});
+    case 3: return said(ipc::ModuleLoaded{id});
+    case 4: return said(ipc::ModuleFailed{id, "why"});
+    case 5: return said(ipc::ModuleUpdated{id, "why"});
+    case 6: return said(ipc::ModuleUnloaded{id});
+    case 7: return said(ipc::ModuleTrapped{id, "why", 0});
+    case 8: return said(ipc::ModuleRestarted{id});
+    default: return ContainerGone{at, life, "it ended"};
+  }
+}
+
+TEST(NodeProperty, AHostileContainerHarmsItsOwnPublisherAlone) {
+  for (unsigned seed = 300; seed < 340; ++seed) {
+    std::mt19937 random(seed);
+    Bench b;
+    b.setup("Mon_1.0", Bench::spec(), kBob);
+    b.settle();
+    const std::uint64_t life = b.controller->state().containers.at(ContainerId(1)).life;
+    for (int n = 0; n < 300; ++n) {
+      if (random() % 4 == 0) b.setup(random() % 2 ? "A_1" : "B_1", Bench::spec(), kAlice);
+      if (random() % 8 == 0) b.remove("A", kAlice);
+      if (random() % 16 == 0) b.pass(milliseconds(random() % 3000));
+      b.controller->handle(hostile_words(b, random));
+      if (random() % 2) b.deliver();
+      ASSERT_EQ(b.state("Mon_1.0", kBob), ModuleState::kActive) << "seed " << seed << " event " << n;
+    }
+    EXPECT_LE(b.controller->state().modules.size(), 10u) << "seed " << seed;
+    b.remove("A", kAlice);
+    b.remove("B", kAlice);
+    b.pass(seconds(100));
+    EXPECT_EQ(b.state("Mon_1.0", kBob), ModuleState::kActive) << "seed " << seed;
+    EXPECT_EQ(b.controller->state().containers.at(ContainerId(1)).life, life) << "bob's container was not restarted";
+  }
+}
+
 TEST(NodeProperty, ACrashAtAnyActionConverges) {
   for (long at = 0; at < 60; ++at) {
     Bench b;

@@ -45,19 +45,25 @@ void Stepper::reconcile() {
   } while (after != before);
 }
 
+// In order of acceptance; one place is always left for another publisher, whatever the modules of one take to compile.
 void Stepper::start_work() {
   std::vector<Module*> waiting;
   unsigned running = 0;
+  std::map<PublisherId, unsigned> of_publisher;
   for (auto& [key, m] : state().modules) {
     running += m.work != Module::Work::kNone;
+    of_publisher[key.publisher] += m.work != Module::Work::kNone;
     if (m.state == ModuleState::kInstalling && m.work == Module::Work::kNone && !m.artifact) waiting.push_back(&m);
   }
   std::sort(waiting.begin(), waiting.end(),
             [](const Module* a, const Module* b) { return a->record.sequence < b->record.sequence; });
   for (Module* m : waiting) {
     if (!m->waiting.empty()) answer_waiting(*m);
-    if (running >= state().settings.parallel_installs) continue;
+    const unsigned most = state().settings.parallel_installs;
+    unsigned& own = of_publisher[m->record.key.publisher];
+    if (running >= most || (most > 1 && own + 1 >= most)) continue;
     ++running;
+    ++own;
     m->work = Module::Work::kFetching;
     tell(Happened::What::kFetching, *m, m->record.spec.url);
     act(Fetch{m->record.key, m->record.sequence, m->record.spec.url, m->record.spec.digest});

@@ -129,6 +129,8 @@ struct Module {
   bool unloading = false;  // UnloadModule is on its way
   bool removing = false;   // no longer in the store
   bool backing_off = false;
+  unsigned updates = 0;                  // UpdateModule that its container has not answered yet
+  std::optional<TimePoint> trap_told, restart_told;  // when the last trap was told that was, with its restart
   std::optional<TimePoint> deadline;     // for the container's answer
   std::optional<ModuleSpec> fallback;    // to go back to if the forwarder refuses the filters of a refresh
   std::vector<RequestId> waiting;        // SETUPs to answer once it is ACTIVE or takes longer

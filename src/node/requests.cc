@@ -231,9 +231,7 @@ void Stepper::refresh(const Setup& setup, Module& module) {
     if (module.state == ModuleState::kActive && !module.fallback) module.fallback = module.record.spec;
     module.record.spec = setup.spec;
     Container* container = find(module.record.container);
-    if (module.loaded && container)
-      act(SendContainer{container->record.id, ipc::UpdateModule{module.record.key.module, setup.spec.options.order,
-                                                                setup.spec.properties}});
+    if (module.loaded && container) update(*container, module);
   }
   remember(setup.key.publisher, setup.stamp, module.record.sequence);
   keep(PutModule{module.record});

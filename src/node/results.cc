@@ -54,13 +54,13 @@ void Stepper::on(const ContainerUp& up) {
   c->stalled_since.reset();
   if (!again) c->up_since = now_.monotonic;
   forget_rings(*c);
-  said(*c, up.welcome);
+  take_stock(*c, up.welcome);
   tell(Happened::What::kContainerUp, *c,
        up.welcome.modules.empty() ? "" : fmt::format("with {} modules", up.welcome.modules.size()));
 }
 
 // What the container has is compared with what is kept; what is kept wins.
-void Stepper::said(Container& c, const ipc::Welcome& welcome) {
+void Stepper::take_stock(Container& c, const ipc::Welcome& welcome) {
   for (auto& [key, m] : state().modules) {
     if (m.record.container != c.record.id) continue;
     bool there = std::any_of(welcome.modules.begin(), welcome.modules.end(),
@@ -100,7 +100,7 @@ void Stepper::said(Container& c, const ipc::Welcome& welcome) {
     if (m->state == ModuleState::kResolved && enabled(key.publisher)) transition(*m, ModuleEvent::kStart);
     if (m->state != ModuleState::kStarting) continue;
     m->backing_off = status.health == ipc::ModuleHealth::kBackingOff;
-    act(SendContainer{c.record.id, ipc::UpdateModule{key.module, m->record.spec.options.order, m->record.spec.properties}});
+    update(c, *m);
   }
 }
 
@@ -165,7 +165,9 @@ void Stepper::said(Container& c, const ipc::ModuleFailed& failed) {
 
 void Stepper::said(Container& c, const ipc::ModuleUpdated& updated) {
   Module* m = find(c.record.id, updated.module);
-  if (m && !updated.error.empty()) tell(Happened::What::kFiltersRefused, *m, "properties: " + updated.error);
+  if (!m || m->updates == 0) return;
+  --m->updates;
+  if (!updated.error.empty()) tell(Happened::What::kFiltersRefused, *m, "properties: " + updated.error);
 }
 
 void Stepper::said(Container& c, const ipc::ModuleUnloaded& unloaded) {
@@ -173,6 +175,7 @@ void Stepper::said(Container& c, const ipc::ModuleUnloaded& unloaded) {
   if (m && m->unloading) let_go(*m);
 }
 
+void Stepper::said(Container&, const ipc::Welcome&) {}  // of a connection's beginning, which is ContainerUp
 void Stepper::said(Container&, const ipc::ContainerStatus&) {}  // for metrics, not for decisions
 void Stepper::said(Container&, const ipc::ModuleLog&) {}
 
@@ -181,14 +184,19 @@ void Stepper::said(Container& c, const ipc::ModuleTrapped& trapped) {
   if (!m || !m->loaded) return;
   ++m->traps;
   m->backing_off = true;
+  // A container waits 100 ms at least between a module's traps; of one that does not, each is counted and few are told.
+  if (m->trap_told && now_.monotonic < *m->trap_told + kBackOffFirst / 2) return;
+  m->trap_told = now_.monotonic;
   tell(Happened::What::kTrapped, *m, fmt::format("{}; again in {} ms", trapped.reason, trapped.restart_after_ms));
 }
 
 void Stepper::said(Container& c, const ipc::ModuleRestarted& restarted) {
   Module* m = find(c.record.id, restarted.module);
-  if (!m || !m->loaded) return;
+  if (!m || !m->loaded || !m->backing_off) return;
   ++m->restarts;
   m->backing_off = false;
+  if (m->trap_told && m->trap_told == m->restart_told) return;  // of a trap that was not told
+  m->restart_told = m->trap_told;
   tell(Happened::What::kRestarted, *m);
 }
 

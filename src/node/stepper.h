@@ -65,6 +65,7 @@ class Stepper {
   std::string address() const { return out_.next.settings.node_address; }
 
   // results.cc
+  void take_stock(Container& container, const ipc::Welcome& m);
   void said(Container& container, const ipc::Welcome& m);
   void said(Container& container, const ipc::RingAttached& m);
   void said(Container& container, const ipc::ModuleLoaded& m);
@@ -89,6 +90,7 @@ class Stepper {
   void fail_module(Module& module, Error error);
   void uninstall(Module& module, Happened::What why, const std::string& text, std::uint16_t code = 0);
   void let_go(Module& module);  // the container has it no longer
+  void update(Container& container, Module& module);  // order and properties, to where it is loaded
   void tell(Happened::What what, const Module& module, std::string text = {}, std::uint16_t code = 0);
   void tell(Happened::What what, const Container& container, std::string text = {});
   void tell(Happened::What what, std::string text = {});

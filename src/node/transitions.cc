@@ -118,8 +118,15 @@ void Stepper::uninstall(Module& module, Happened::What why, const std::string& t
   transition(module, ModuleEvent::kUninstall);
 }
 
+void Stepper::update(Container& container, Module& module) {
+  const ModuleSpec& spec = module.record.spec;
+  act(SendContainer{container.record.id, ipc::UpdateModule{module.record.key.module, spec.options.order, spec.properties}});
+  ++module.updates;
+}
+
 void Stepper::let_go(Module& module) {
   module.loading = module.loaded = module.unloading = module.backing_off = false;
+  module.updates = 0;
   module.deadline.reset();
   if (module.state == ModuleState::kStopping)
     transition(module, module.removing ? ModuleEvent::kGone : ModuleEvent::kUnloaded);

@@ -1,6 +1,7 @@
 #include "daemons/netservd/links.h"
 
 #include "base/log.h"
+#include "daemons/netservd/container_words.h"
 #include "sys/clock.h"
 #include "wire/ipc/archive.h"
 
@@ -219,7 +220,9 @@ void ContainerLinks::receive(ContainerId id) {
     if (*got == sys::Channel::Received::kNothing) return;
     auto message = ipc::decode<ipc::FromContainer>(datagram.bytes);
     if (!message) return cut_off(id, message.error().message());
+    if (auto shaped = hold_to_shape(*message); !shaped) return cut_off(id, shaped.error().message());
     if (auto* welcome = std::get_if<ipc::Welcome>(&*message)) {
+      if (link->welcome) return cut_off(id, "it says welcome again");
       if (welcome->protocol != ipc::kContainerProtocol) return cut_off(id, "it speaks another protocol version");
       link->welcome = true;
       link->on_deadline.reset();

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "daemons/netservd/container_words.h"
 #include "wire/ipc/archive.h"
 
 namespace netserv::daemon {
@@ -81,6 +82,60 @@ TEST_F(LinksTest, AContainerThatTalksNonsenseIsEndedNotAdoptedAgain) {
   ASSERT_TRUE(container_.send(nonsense));
   run_until([this] { return !gone_.empty(); });
   EXPECT_NE(asked().find("--stop c-1"), std::string::npos) << asked();
+}
+
+TEST_F(LinksTest, AContainerThatSaysWelcomeAgainIsEnded) {
+  welcome();
+  welcome();
+  run_until([this] { return !gone_.empty(); });
+  EXPECT_EQ(gone_, "it says welcome again");
+}
+
+TEST_F(LinksTest, AContainerWithAModuleThatCannotBeIsEnded) {
+  ipc::ModuleStatus status;
+  status.module = ModuleId("\xff\n_1");
+  ASSERT_TRUE(container_.send(ipc::encode<ipc::FromContainer>(ipc::Welcome{1, "wasm", 0, {status}})));
+  run_until([this] { return !gone_.empty(); });
+  EXPECT_NE(gone_.find("names a module that can't be"), std::string::npos) << gone_;
+}
+
+TEST(ContainerWords, WhatCannotBeIsRefused) {
+  auto refused = [](std::vector<ipc::ModuleStatus> modules) {
+    ipc::FromContainer welcome = ipc::Welcome{1, "wasm", 0, modules};
+    ipc::FromContainer status = ipc::ContainerStatus{0, 0, {}, modules};
+    EXPECT_EQ(!hold_to_shape(welcome), !hold_to_shape(status));
+    return !hold_to_shape(welcome);
+  };
+  ipc::ModuleStatus good{ModuleId("apps.Mon_1.0"), ModuleSlot(63), "ab.so"}, other = good;
+  good.counters["hits"] = 1;
+  EXPECT_FALSE(refused({good}));
+  EXPECT_TRUE(refused({good, good})) << "twice";
+  other.module = ModuleId("apps.Mon_2.0");
+  EXPECT_TRUE(refused({good, other})) << "two in a slot";
+  for (const char* id : {"", "Mon", "../x_1", "\xff_1", "a\nb_1"}) {
+    other.module = ModuleId(id);
+    other.slot = ModuleSlot(1);
+    EXPECT_TRUE(refused({other})) << id;
+  }
+  other = good;
+  other.slot = ModuleSlot(64);
+  EXPECT_TRUE(refused({other}));
+  other = good;
+  other.counters["line\nbreak"] = 1;
+  EXPECT_TRUE(refused({other}));
+  std::vector<ipc::ModuleStatus> many;
+  for (unsigned n = 0; n < 65; ++n) {
+    many.push_back({ModuleId("m_" + std::to_string(n)), ModuleSlot(static_cast<std::uint8_t>(n)), "ab.so"});
+  }
+  EXPECT_TRUE(refused(many));
+}
+
+TEST(ContainerWords, TextsAreCutAndLoseTheirControlCharacters) {
+  ipc::FromContainer log = ipc::ModuleLog{ModuleId("m_1"), 1, "a\nerror: b\x1b[2J" + std::string(100'000, 'x')};
+  ASSERT_TRUE(hold_to_shape(log));
+  const std::string& text = std::get<ipc::ModuleLog>(log).text;
+  EXPECT_EQ(text.size(), kMostWords);
+  EXPECT_EQ(text.substr(0, 16), "a error: b [2Jxx");
 }
 
 TEST_F(LinksTest, AStopWaitsForTheStartThatIsUnderWayAndIsDoneOnce) {
