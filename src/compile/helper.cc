@@ -21,6 +21,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr int kNiceness = 10;
+
 std::string error_json(const Error& error) {
   return Json{{"ok", false}, {"origin", to_string(error.origin)}, {"subject", error.subject}, {"text", error.text}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -106,6 +108,7 @@ Status confine(const HelperJob& job, const std::string& scratch) {
   }
   NETSERV_TRY(sandbox::die_with_parent());
   NETSERV_TRY(sandbox::no_new_privileges());
+  (void)!nice(kNiceness);  // packets first; where that is refused it is this low already
   using sandbox::PathAccess;
   const sandbox::PathRule rules[] = {
       {"/usr", PathAccess::kReadExecute},       {"/lib", PathAccess::kReadExecute},

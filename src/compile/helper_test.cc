@@ -7,6 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "support/wat_module.h"
 
@@ -63,6 +66,20 @@ TEST_F(HelperTest, ARefusalIsAnErrorOfThePublisherAndLeavesNothing) {
   EXPECT_FALSE(fs::exists(job_.output));
   EXPECT_FALSE(fs::exists(job_.manifest_output));
   EXPECT_TRUE(fs::is_empty(scratch_));
+}
+
+TEST_F(HelperTest, TheCompilerGivesWayToPackets) {
+  write_input(test::with_manifest(kModule));
+  job_.compiler = folder_.path() + "/compiler";
+  std::ofstream(job_.compiler) << "#!/bin/sh\nnice > module.so\n";
+  fs::permissions(job_.compiler, fs::perms::owner_all | fs::perms::others_read | fs::perms::others_exec);
+  const HelperAnswer answer = run_helper(job_);
+  ASSERT_TRUE(answer.ok) << answer.json;
+  std::ifstream object(job_.output);
+  int niceness = 0;
+  ASSERT_TRUE(object >> niceness);
+  errno = 0;
+  EXPECT_GE(niceness, std::min(nice(0) + 10, 19));
 }
 
 TEST_F(HelperTest, AMissingInputIsNamed) {

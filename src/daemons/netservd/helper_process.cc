@@ -16,6 +16,7 @@ extern char** environ;
 namespace netserv::daemon {
 namespace {
 constexpr std::size_t kMostOutput = 64 * 1024;
+constexpr int kMostReads = 32;  // at a time: more than a pipe holds, and one that never stops does not keep others waiting
 }
 
 // Kept alive by its own exit handler, so that the child is reaped also after its owner has gone.
@@ -34,7 +35,7 @@ struct HelperProcess::Run : std::enable_shared_from_this<Run> {
   }
   void read_some() {
     char buffer[4096];
-    while (output) {
+    for (int reads = 0; output && reads < kMostReads; ++reads) {
       ssize_t n = ::read(output.get(), buffer, sizeof buffer);
       if (n < 0) return;  // EAGAIN: more later
       if (n == 0) {
