@@ -27,6 +27,8 @@ const std::vector<Special>& special_prefixes() {
       {*Prefix::parse("240.0.0.0/4"), "reserved"},
       {*Prefix::parse("::/128"), "unspecified"},
       {*Prefix::parse("::1/128"), "loopback"},
+      {*Prefix::parse("64:ff9b:1::/48"), "private (translation)"},
+      {*Prefix::parse("2001::/32"), "tunnelled (Teredo)"},
       {*Prefix::parse("fc00::/7"), "private"},
       {*Prefix::parse("fe80::/10"), "link-local"},
       {*Prefix::parse("fec0::/10"), "site-local"},
@@ -38,11 +40,11 @@ const std::vector<Special>& special_prefixes() {
 // The IPv4 address that traffic to `address` ends at, if it is one in disguise.
 std::optional<IpAddress> embedded_v4(const IpAddress& address) {
   static const Prefix kMapped = *Prefix::parse("::ffff:0:0/96"), kCompatible = *Prefix::parse("::/96"),
-                      kNat64 = *Prefix::parse("64:ff9b::/96"), k6to4 = *Prefix::parse("2002::/16");
+                      kTranslated = *Prefix::parse("::ffff:0:0:0/96"), kNat64 = *Prefix::parse("64:ff9b::/96"), k6to4 = *Prefix::parse("2002::/16");
   static const IpAddress kLoopback = *IpAddress::parse("::1"), kUnspecified = *IpAddress::parse("::");
   if (address.is_v4() || address == kLoopback || address == kUnspecified) return std::nullopt;
   if (k6to4.contains(address)) return IpAddress::from_bytes(address.bytes().subspan(2, 4));
-  if (kMapped.contains(address) || kNat64.contains(address) || kCompatible.contains(address))
+  if (kMapped.contains(address) || kTranslated.contains(address) || kNat64.contains(address) || kCompatible.contains(address))
     return IpAddress::from_bytes(address.bytes().subspan(12, 4));
   return std::nullopt;
 }

@@ -120,6 +120,11 @@ TEST_F(Download, StopsAtTheSizeCapWhateverTheServerAnnounces) {
   EXPECT_TRUE(run(exact));
 }
 
+TEST_F(Download, StopsAtHeadersWithoutEnd) {
+  for (const char* path : {"/headers", "/interim"})
+    expect_refused(job(path), StatusCode::kFetchFailed, "headers without end");
+}
+
 TEST_F(Download, GivesUpOnASlowServer) {
   FetchJob slow = job("/slow");
   slow.deadline = std::chrono::milliseconds(300);

@@ -87,6 +87,12 @@ class TestServer {
       say(to_test, request);
       say(fd, "HTTP/1.1 204 No Content\r\n\r\n");
     }
+    if (path == "/headers" || path == "/interim") {
+      const std::string line = path == "/headers" ? "X-Filler: " + std::string(1000, 'x') + "\r\n" : "HTTP/1.1 100 Continue\r\n\r\n";
+      if (path == "/headers") say(fd, "HTTP/1.1 200 OK\r\n");
+      while (::write(fd, line.data(), line.size()) > 0) {
+      }
+    }
     if (path == "/slow") {
       say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nh");
       while (::read(fd, buffer, sizeof buffer) > 0) {

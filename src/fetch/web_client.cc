@@ -39,6 +39,9 @@ WebClient::WebClient(const auth::AddressRules& rules, const std::string& ca_file
   curl_easy_setopt(curl_, CURLOPT_TIMEOUT_MS, static_cast<long>(deadline.count()));
   curl_easy_setopt(curl_, CURLOPT_USERAGENT, "NetServ/0.1");
   curl_easy_setopt(curl_, CURLOPT_ERRORBUFFER, error_);
+  curl_easy_setopt(curl_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  curl_easy_setopt(curl_, CURLOPT_HEADERFUNCTION, &WebClient::on_header);
+  curl_easy_setopt(curl_, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(curl_, CURLOPT_OPENSOCKETFUNCTION, &WebClient::open_socket);
   curl_easy_setopt(curl_, CURLOPT_OPENSOCKETDATA, this);
   if (!ca_file.empty()) curl_easy_setopt(curl_, CURLOPT_CAINFO, ca_file.c_str());
@@ -49,6 +52,7 @@ WebClient::~WebClient() { curl_easy_cleanup(curl_); }
 CURLcode WebClient::perform(const std::string& url) {
   error_[0] = 0;
   refused_.reset();
+  header_bytes_ = 0;
   curl_easy_setopt(curl_, CURLOPT_URL, url.c_str());
   return curl_easy_perform(curl_);
 }
@@ -59,7 +63,17 @@ long WebClient::http_status() const {
   return status;
 }
 
-std::string WebClient::error_text(CURLcode code) const { return error_[0] != 0 ? error_ : curl_easy_strerror(code); }
+std::string WebClient::error_text(CURLcode code) const {
+  if (header_bytes_ > kMostHeaderBytes) return "the server sends headers without end";
+  return error_[0] != 0 ? error_ : curl_easy_strerror(code);
+}
+
+// libcurl keeps every header until the end; of all answers together, redirects and interim ones too.
+std::size_t WebClient::on_header(char*, std::size_t, std::size_t n, void* self) {
+  auto& client = *static_cast<WebClient*>(self);
+  client.header_bytes_ += n;
+  return client.header_bytes_ <= kMostHeaderBytes ? n : 0;
+}
 
 curl_socket_t WebClient::open_socket(void* self, curlsocktype, curl_sockaddr* address) {
   auto& client = *static_cast<WebClient*>(self);

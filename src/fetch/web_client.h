@@ -1,5 +1,5 @@
-// What download and notification have in common of libcurl: plain http and https, no proxy, no cookies, no
-// credentials, and every address checked just before it is connected to, redirects included.
+// What download and notification have in common of libcurl: plain http and https, HTTP/1.1, no proxy, no cookies, no
+// credentials, bounded headers, and every address checked just before it is connected to, redirects included.
 #pragma once
 
 #include <curl/curl.h>
@@ -30,10 +30,13 @@ class WebClient {
   std::string error_text(CURLcode code) const;
 
  private:
+  static constexpr std::size_t kMostHeaderBytes = 64 * 1024;
+  static std::size_t on_header(char* data, std::size_t, std::size_t n, void* self);
   static curl_socket_t open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
   CURL* curl_ = nullptr;
   const auth::AddressRules& rules_;
   std::optional<std::string> refused_;
+  std::size_t header_bytes_ = 0;
   char error_[CURL_ERROR_SIZE] = {};
 };
 
