@@ -1,20 +1,29 @@
 #!/usr/bin/python3
-"""netservd killed with -9 at each stage of an installation, and disks that are full: afterwards every module is ACTIVE
-or tried again, and once it is removed nothing of it is left.
+"""netservd or a container killed with -9 at each stage of an installation, and disks that are full: afterwards every
+module is ACTIVE or tried again, and once it is removed nothing of it is left.
 
-The stages are held open: a script in a helper's place waits before or after it runs the helper.
+The stages are held open: a script in a helper's place waits before or after it runs the helper, and a module stays in
+its start function until it is stopped there.
 """
 
+import os
+import signal
 import subprocess
 import unittest
 from pathlib import Path
 
 import support
-from netserv_lab import kernel
+from netserv_lab import cgroups, kernel, supervise
 from netserv_lab.waiting import until
-from support import KEEPALIVE, in_lab
+from netserv_lab.wasm import add_manifest
+from support import KEEPALIVE, NETMONITOR, in_lab
 
 FILTERS = {"filter_port": 5060, "filter_proto": "udp"}
+SPINNER = "Tests.Spinner_1.0.0"
+NEVER_STARTS = """(module (import "log/1" "write" (func $log (param i32 i32 i32)))
+  (memory (export "memory") 17) (data (i32.const 16) "begins") (global (export "netserv_window") i32 (i32.const 65536))
+  (global (export "netserv_batch") i32 (i32.const 4096)) (func (export "netserv_process") (param i32))
+  (func (export "_initialize") (call $log (i32.const 1) (i32.const 16) (i32.const 6)) (loop $on (br $on))))"""
 
 
 class HeldHelper:
@@ -44,6 +53,19 @@ def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if not path.is_dir())
 
 
+def helper_processes(node):
+    """Command lines of what netservd has started from its program folder, containers' first processes apart."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except (OSError, ValueError):
+            continue  # it has ended meanwhile
+        if entry.name.isdigit() and any(f"/{name} " in f"{line} " for name in ("netserv-fetch", "netserv-compile", "netserv-launch")):
+            found.append(line)
+    return sorted(found)
+
+
 class Leftovers:
     """What a node has on its machine, but for the cache of compiled objects and its database."""
 
@@ -55,6 +77,10 @@ class Leftovers:
         node = self.node
         return {
             "containers": node.container_processes(),
+            "helpers": helper_processes(node),
+            "control groups": sorted(str(path) for group in cgroups.groups_of(node.folder.relative_to(supervise.RUNS).parts[0])
+                                     for path in group.rglob("lxc.*") if path.name.startswith(("lxc.payload.", "lxc.monitor."))),
+            "mounts": Path("/proc/self/mounts").read_text().splitlines(),
             "interfaces": node.interfaces(),
             "rules": node.rules(),
             "work": files_below(node.cache_folder / "work"),
@@ -104,6 +130,62 @@ class Crash(unittest.TestCase):
     @in_lab(start=False)
     def test_when_its_container_has_started(self, lab):
         self.killed_while(lab, "netserv-launch", "after")
+
+    def held_in_start(self, lab):
+        """NetMonitor ACTIVE, and beside it a module in the middle of its start function; the stopped container's pid."""
+        node = lab.node
+        wat, wasm = lab.folder / "spinner.wat", lab.folder / "spinner.wasm"
+        wat.write_text(NEVER_STARTS)
+        subprocess.run(["wat2wasm", wat, "-o", wasm], check=True)
+        lab.publisher.serve("netmonitor")
+        lab.publisher.put("spinner.wasm", add_manifest(wasm.read_bytes(), name=SPINNER.split("_")[0], version="1.0.0", abi=1,
+                                                       kind=["packet"], blocks=["packet/1", "log/1"], memory_pages=17))
+        lab.publisher.setup(node, NETMONITOR, "netmonitor.wasm", **FILTERS)
+        for starts in range(1, 20):  # a start has a second of CPU time: it may be over before it is seen
+            lab.publisher.setup(node, SPINNER, "spinner.wasm", wait=False, check=False, **FILTERS)
+            until(lambda: node.command("module", "logs", SPINNER).stdout.count("begins") >= starts, "its start function runs")
+            (pid,) = node.container_processes()
+            os.kill(pid, signal.SIGSTOP)
+            # What it had said before is heard once netservd has answered.
+            if [node.state_of(SPINNER) for _ in range(2)] == ["STARTING", "STARTING"]:
+                return pid
+            os.kill(pid, signal.SIGCONT)
+            node.wait_for_state(SPINNER, "FAILED")
+        self.fail("its start function is always over too soon")
+
+    def the_spinner_alone_fails(self, lab, left):
+        node = lab.node
+        node.wait_for_state(SPINNER, "FAILED")
+        self.assertEqual(node.module(SPINNER)["code"], 523, node.module(SPINNER))
+        node.wait_for_state(NETMONITOR, "ACTIVE")
+        until(lambda: len(node.container_processes()) == 1, "in one container")
+        for module in (SPINNER, NETMONITOR):
+            lab.publisher.remove(node, module)
+        left.wait_until_gone()
+
+    @in_lab()
+    def test_container_while_a_module_starts(self, lab):
+        left = Leftovers(lab.node)
+        os.kill(self.held_in_start(lab), signal.SIGKILL)
+        self.the_spinner_alone_fails(lab, left)
+
+    @in_lab()
+    def test_netservd_while_a_module_starts(self, lab):
+        left = Leftovers(lab.node)
+        container = self.held_in_start(lab)
+        lab.node.netservd.kill()
+        lab.node.start_netservd()
+        os.kill(container, signal.SIGCONT)
+        self.the_spinner_alone_fails(lab, left)
+
+    @in_lab()
+    def test_both_while_a_module_starts(self, lab):
+        left = Leftovers(lab.node)
+        container = self.held_in_start(lab)
+        lab.node.netservd.kill()
+        os.kill(container, signal.SIGKILL)
+        lab.node.start_netservd()
+        self.the_spinner_alone_fails(lab, left)
 
     @in_lab()
     def test_at_any_moment(self, lab):
