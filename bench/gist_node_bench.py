@@ -5,7 +5,6 @@ their sockets, and the CPU time of each gistd, in per cent of a core.
 Writes Google Benchmark's JSON: gist_node_bench.py --benchmark_out=FILE. Needs root and network namespaces.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -13,9 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lab"))
 
-from netserv_lab import supervise, topology  # noqa: E402
-from netserv_lab.build import Build  # noqa: E402
-from netserv_lab.lab import Lab  # noqa: E402
+from rig import script  # noqa: E402
 
 SECONDS = 5
 ADDRESSES = {4: ("10.1.0.1", "10.1.0.2"), 6: ("fd00:1::1", "fd00:1::2")}
@@ -27,8 +24,7 @@ ROWS = (("handshakes/ipv4", ["handshakes"], 4, False), ("handshakes/ipv6", ["han
 
 def run_ns(pid):
     """CPU time of a gistd: the process and its child."""
-    family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-    return sum(int((task / "schedstat").read_text().split()[0]) for p in family for task in Path(f"/proc/{p}/task").iterdir())
+    return script.run_ns(pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def certificate(host):
@@ -55,31 +51,13 @@ def measure(lab, name, what, version, tls):
     percent = {f"{host}_percent": (run_ns(process.pid) - before[host]) / elapsed / 1e7 for host, process in gistds.items()}
     for process in gistds.values():
         process.stop()
-    row = f"gist_node/{name}"
-    return {"name": row, "run_name": row, "run_type": "iteration", "iterations": result["arrived"],
-            "real_time": 1e9 / result["rate"], "cpu_time": 1e7 * sum(percent.values()) / result["rate"], "time_unit": "ns",
-            "per_second": result["rate"], "failed": result["failed"], **percent}
+    return script.row(f"gist_node/{name}", 1 / result["rate"], "ns", cpu_seconds=sum(percent.values()) / 100 / result["rate"],
+                      iterations=result["arrived"], per_second=result["rate"], failed=result["failed"], **percent)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--benchmark_out", required=True)
-    parser.add_argument("--benchmark_out_format")
-    out = Path(parser.parse_args().benchmark_out).resolve()
-    build = Build.find()
-
-    def play(folder):
-        with Lab(topology.find(HERE / "gist/two_nodes.toml"), folder, build) as lab:
-            try:
-                rows = [measure(lab, *row) for row in ROWS]
-            except BaseException:
-                lab.print_logs()
-                raise
-        out.write_text(json.dumps({"benchmarks": rows}, indent=1))
-        return 0
-
-    return supervise.supervised(play)
+def measure_all(lab):
+    return [measure(lab, *row) for row in ROWS]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.main([(HERE / "gist/two_nodes.toml", {}, measure_all)]))

@@ -8,7 +8,6 @@ whole command, from its start to its end, each time in a new session, so with al
 Writes Google Benchmark's JSON: path_setup_bench.py --benchmark_out=FILE. Needs root and what the lab needs.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -17,10 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lab"))
 
-from netserv_lab import kernel, supervise, topology  # noqa: E402
-from netserv_lab.build import Build  # noqa: E402
-from netserv_lab.lab import Lab  # noqa: E402
+from netserv_lab import kernel  # noqa: E402
 from netserv_lab.waiting import expect, until  # noqa: E402
+from rig import script  # noqa: E402
 
 NETMONITOR = "NetServ.apps.NetMonitor_1.0.0"
 WARM_UP, ROUNDS = 5, 100
@@ -28,8 +26,7 @@ WARM_UP, ROUNDS = 5, 100
 
 def rows_of(name, seconds):
     ordered = sorted(seconds)
-    return [{"name": f"path_setup/{name}/{label}", "run_name": f"path_setup/{name}/{label}", "run_type": "iteration",
-             "iterations": len(ordered), "real_time": value * 1e3, "cpu_time": 0.0, "time_unit": "ms"}
+    return [script.row(f"path_setup/{name}/{label}", value, iterations=len(ordered))
             for label, value in (("p50", ordered[len(ordered) // 2]), ("p99", ordered[len(ordered) * 99 // 100]))]
 
 
@@ -81,24 +78,5 @@ def measure(lab):
     return rows_of("cached", cached[WARM_UP:]) + rows_of("refresh", refresh[WARM_UP:])
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--benchmark_out", required=True)
-    parser.add_argument("--benchmark_out_format")
-    out = Path(parser.parse_args().benchmark_out)
-
-    def play(folder):
-        with Lab(topology.find("sites"), folder, Build.find()) as lab:
-            try:
-                rows = measure(lab)
-            except BaseException:
-                lab.print_logs()
-                raise
-        out.write_text(json.dumps({"benchmarks": rows}, indent=1))
-        return 0
-
-    return supervise.supervised_in_child(play)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.main([("sites", {}, measure)]))
