@@ -9,7 +9,7 @@ CMAKE := cmake -G Ninja
 BUILD_DEMO = cmake --build build/demo -j$(JOBS) --target $(DEMO_TARGETS) | cmake/progress.sh
 APT := packaging/apt/install.sh
 
-.PHONY: demo test unit sanitized layers e2e bench fuzz build clean
+.PHONY: demo demo-targets test unit sanitized layers e2e bench fuzz build clean
 
 build:
 	@$(APT) build
@@ -24,6 +24,9 @@ demo:
 	@$(BUILD_DEMO) || { echo "Some sources can't be compiled as one (above); once more, one by one"; \
 	  $(CMAKE) -S . -B build/demo -DCMAKE_UNITY_BUILD=OFF >/dev/null && $(BUILD_DEMO); }
 	@lab/netserv-lab --build build/demo run keepalive
+
+demo-targets:
+	@echo $(filter-out modules,$(DEMO_TARGETS))
 
 # All tests, then their count.
 test:
