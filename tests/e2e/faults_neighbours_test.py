@@ -117,8 +117,10 @@ class Neighbours(unittest.TestCase):
         containers = node.container_processes()
         # Before NetMonitor in the chain of alice's container, on her packets.
         alice.setup(node, TRAPPER, "trapper.wasm", wait=False, filter_port=ALICE, filter_proto="udp",
-                    filter_dst=lab["server"].address(), properties=["netserv.order=-10"])
+                    filter_dst=lab["server"].address(), properties=["netserv.order=-10"], notification=alice.url("events"))
         until(lambda: (node.module(TRAPPER) or {}).get("traps", 0) >= 2, lambda: f"it traps, again too: {node.module(TRAPPER)}")
+        for kind in ("trapped", "restarted"):
+            alice.wait_for_notification(kind=kind, module=TRAPPER)
         for name in ("alice", "bob"):
             before = packets_of(node, name)
             until(lambda: packets_of(node, name) > before + 1000, f"{name}'s NetMonitor works on")

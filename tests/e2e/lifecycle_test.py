@@ -95,9 +95,15 @@ class Lifecycle(unittest.TestCase):
     def test_notifications(self, lab):
         lab.publisher.serve("keepalive")
         lab.publisher.setup(lab.node, KEEPALIVE, "keepalive.wasm", notification=lab.publisher.url("events"), **FILTERS)
-        lab.publisher.wait_for_notification(kind="active", module=KEEPALIVE)
+        for kind in ("installed", "active"):
+            lab.publisher.wait_for_notification(kind=kind, module=KEEPALIVE)
         lab.publisher.remove(lab.node, KEEPALIVE)
         lab.publisher.wait_for_notification(kind="removed", module=KEEPALIVE)
+        lab.publisher.setup(lab.node, "absent_1.0.0", "keepalive.wasm", url=lab.publisher.url("absent.wasm"), digest="0" * 64,
+                            check=False, notification=lab.publisher.url("events"), **FILTERS)
+        lab.publisher.wait_for_notification(kind="failed", module="absent_1.0.0", code=403)
+        (failed,) = [n for n in lab.publisher.posted() if n["kind"] == "failed"]
+        self.assertIn("404", failed["text"], "and why")
 
     @in_lab(publishers={"alice": "publisher", "bob": "visualizer"})
     def test_two_publishers_on_one_flow(self, lab):

@@ -125,6 +125,13 @@ class Operator(unittest.TestCase):
         self.assertEqual(client.process.wait(), 0, client.process.tail())
         until(lambda: any("replied" in name and value >= 40 for name, value in node.metrics().items()),
               lambda: f"metrics tell of 40 replies: {node.metrics()}")
+        families = {name.split("{")[0] for name in node.metrics()}
+        for family in ("netserv_module_packets_total", "netserv_module_bytes_total", "netserv_module_verdicts_total",
+                       "netserv_module_cpu_seconds_total", "netserv_module_traps_total", "netserv_module_restarts_total",
+                       "netserv_batch_packets_bucket", "netserv_install_seconds_count", "netserv_installs_total",
+                       "netserv_forwarder_total", "netserv_forwarder_container_total"):
+            self.assertIn(family, families)
+        self.assertEqual(node.metrics()['netserv_installs_total{outcome="active"}'], 1)
         lab.publisher.remove(node, KEEPALIVE)
         kinds = [event["kind"] for event in events(node)]
         for kind in ("accepted", "installed", "active", "removed"):
