@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "wire/ncm/status.h"
+#include "wire/ncm/value.h"
 
 namespace netserv::ncm {
 namespace {
@@ -29,15 +30,6 @@ bool take_line(std::string_view& text, std::string_view& line) {
   text.remove_prefix(end + 1);
   if (line.ends_with('\r')) line.remove_suffix(1);
   return true;
-}
-
-// Takes the next blank-separated word off `text`.
-std::string_view take_word(std::string_view& text) {
-  text = trim(text);
-  std::size_t end = text.find_first_of(" \t");
-  std::string_view word = text.substr(0, end);
-  text.remove_prefix(word.size());
-  return word;
 }
 
 Result<Verb> parse_verb(std::string_view word) {

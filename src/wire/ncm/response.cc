@@ -6,6 +6,7 @@
 
 #include "wire/ncm/message.h"
 #include "wire/ncm/reader.h"
+#include "wire/ncm/value.h"
 
 namespace netserv::ncm {
 namespace {
@@ -25,13 +26,6 @@ std::string clean(std::string_view text, bool keep_blanks) {
 bool parse_number(std::string_view text, std::size_t& out) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc() && end == text.data() + text.size();
-}
-
-std::string_view take_word(std::string_view& text) {
-  text = trim(text);
-  std::string_view word = text.substr(0, text.find_first_of(" \t"));
-  text.remove_prefix(word.size());
-  return word;
 }
 
 std::string_view take_line(std::string_view& text) {

@@ -44,6 +44,13 @@ Result<std::vector<std::string_view>> split_list(std::string_view header, std::s
   }
 }
 
+std::string_view take_word(std::string_view& text) {
+  text = trim(text);
+  std::string_view word = text.substr(0, text.find_first_of(" \t"));
+  text.remove_prefix(word.size());
+  return word;
+}
+
 std::string_view shorten(std::string_view text) { return text.substr(0, std::min<std::size_t>(text.size(), 48)); }
 
 }  // namespace netserv::ncm
