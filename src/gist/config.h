@@ -54,8 +54,9 @@ struct Config {
   Duration stack_contents_lifetime = std::chrono::seconds(30);
 
   // One token bucket for all D-mode messages made here (5.3.3), one for intercepted packets (5.3.2.3); a second.
-  double send_rate = 5000;
-  double send_burst = 500;
+  // A querier's handshake takes two messages: this is 5,000 of them a second, with a fifth more for what is sent again.
+  double send_rate = 12000;
+  double send_burst = 1200;
   std::size_t send_queue = 10000;
   double intercept_rate = 50000;
   double intercept_burst = 5000;
