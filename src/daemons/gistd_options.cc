@@ -75,6 +75,7 @@ Status read_core(const Raw& raw, GistdOptions& o) {
   core.t2 = 64 * core.t1;
   core.max_queries = raw.max_queries;
   core.path_mtu = static_cast<std::uint16_t>(raw.path_mtu);
+  core.end_host_memory = std::chrono::milliseconds(raw.end_host_memory_ms);
   core.send_rate = raw.send_rate;
   core.intercept_rate = raw.intercept_rate;
   core.send_burst = core.send_rate / 10;  // a tenth of a second's worth
@@ -159,6 +160,8 @@ std::optional<GistdOptions> read_gistd_options(int argc, char** argv, int& exit_
       ->check(CLI::Range(100u, 86'400'000u))->capture_default_str();
   app.add_option("--t1-ms", raw.t1_ms, "First retransmission")->check(CLI::Range(10u, 60'000u))->capture_default_str();
   app.add_option("--max-queries", raw.max_queries, "In one handshake")->check(CLI::Range(1u, 16u))->capture_default_str();
+  app.add_option("--end-host-memory-ms", raw.end_host_memory_ms, "How long an end host's ICMP error counts for further sessions")
+      ->check(CLI::Range(0u, 60'000u))->capture_default_str();
   app.add_option("--send-rate", raw.send_rate, "Datagrams that this node makes, a second at most")
       ->check(CLI::Range(10u, 10'000'000u))->capture_default_str();
   app.add_option("--intercept-rate", raw.intercept_rate, "Intercepted datagrams that it looks at, a second at most")

@@ -47,6 +47,7 @@ struct Config {
   Duration t2 = std::chrono::seconds(32);  // 64 * T1
   unsigned max_queries = 7;                // in one handshake; with T1 that is 63.5 s, sooner by a message's timeout
   Duration confirm_timeout = std::chrono::seconds(30);  // No_Confirm: a Response is not repeated, the next Query's is another
+  Duration end_host_memory = std::chrono::seconds(2);  // its word that nobody speaks GIST before it; zero: none
   Duration inactivity = std::chrono::seconds(90);  // Inactive_QNode until SetStateLifetime says otherwise
   Duration connect_timeout = std::chrono::seconds(10);
   Duration answer_timeout = std::chrono::seconds(2);  // for the application to answer a Query
@@ -70,6 +71,7 @@ struct Config {
   std::size_t max_unclaimed_message = 16384;     // before the first Confirm on an accepted association
   std::size_t max_stream_bytes = 64 << 20;       // of messages that have not come whole, on all associations
   std::size_t max_association_queue = 1024;
+  std::size_t max_end_hosts = 4096;
   std::size_t max_peers = 65536;  // SII-handles kept
 };
 

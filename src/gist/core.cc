@@ -22,6 +22,7 @@ Core::Core(Config config, Crypto& crypto, const Network& network, const PeerAuth
       responders_(secret_hash(crypto)),
       translations_(0, secret_hash(crypto)),
       peers_(config_.max_peers),
+      end_hosts_(config_.end_host_memory, config_.max_end_hosts),
       cookies_(crypto, config_.cookie_secret_lifetime),
       send_bucket_(config_.send_rate, config_.send_burst),
       intercept_bucket_(config_.intercept_rate, config_.intercept_burst) {}
@@ -114,6 +115,7 @@ Outputs Core::invalidate_routing_state(const InvalidateRoutingState& request, Ti
 }
 
 Outputs Core::route_changed(const Prefix& destinations, TimePoint now) {
+  end_hosts_.forget(destinations);
   std::vector<std::uint64_t> ids;
   queriers_.each([&](const Querying& q) {
     const bool down = direction_of(q.key.mri) == Direction::kDownstream;
@@ -149,6 +151,7 @@ void Core::fire(TimerId timer, TimePoint now) {
     case Timer::kNoResponse: {
       if (!q) return;
       const Handshake& h = *q->handshake;
+      if (h.expects_end_host) return querying_event(*q, QueryingEvent::kEndpointReached, now);
       const bool over = h.sent >= config_.max_queries || (h.give_up && now >= *h.give_up);
       return querying_event(*q, over ? QueryingEvent::kNoResponseLimit : QueryingEvent::kNoResponse, now);
     }

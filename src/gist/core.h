@@ -17,6 +17,7 @@
 #include "gist/association.h"
 #include "gist/config.h"
 #include "gist/cookies.h"
+#include "gist/end_hosts.h"
 #include "gist/environment.h"
 #include "gist/node_sm.h"
 #include "gist/output.h"
@@ -132,7 +133,7 @@ class Core {
   void destroy(Querying& q, TimePoint now);
 
   // core_icmp.cc
-  Querying* quoted_query(ByteSpan quoted);
+  Querying* quoted_query(ByteSpan quoted, bool& shown);
 
   // core_responding.cc
   void receive_query(ReceivedQuery query, TimePoint now);
@@ -247,6 +248,7 @@ class Core {
   std::size_t pending_bytes_ = 0;
   std::deque<SendDatagram> send_queue_;
   Peers peers_;
+  EndHosts end_hosts_;
   CookieJar cookies_;
   Timers timers_;
   TokenBucket send_bucket_;

@@ -152,7 +152,12 @@ void Core::begin_handshake(Querying& q) {
 void Core::start_no_response(Querying& q, bool first, TimePoint now) {
   Handshake& h = *q.handshake;
   h.back_off = first ? config_.t1 : std::min(h.back_off * 2, config_.t2);
-  TimePoint at = now + h.back_off;
+  // Only for a path that is not known yet: what is there is not given up so fast.
+  std::optional<Duration> patience;
+  if (first && q.state == QueryingState::kAwaitingResponse && q.sii.value() == 0)
+    patience = end_hosts_.patience(end_in_direction(q.key.mri), h.egress, now);
+  h.expects_end_host = patience && *patience < h.back_off;
+  TimePoint at = now + (h.expects_end_host ? *patience : h.back_off);
   if (h.give_up && *h.give_up > now) at = std::min(at, *h.give_up);
   set_timer(q.id, Timer::kNoResponse, at);
 }
@@ -227,6 +232,7 @@ bool Core::send_query(Querying& q, TimePoint now) {
   q.asked_for_association = m.stack_proposal.has_value();
   if (q.asked_for_association) q.handshake_due = false;
   ++q.handshake->sent;
+  q.handshake->asked = now;
   send_datagram(m, std::move(datagram), true, now);
   return true;
 }
@@ -234,6 +240,7 @@ bool Core::send_query(Querying& q, TimePoint now) {
 void Core::receive_response(const Message& m, const Arrival& arrival, TimePoint now) {
   // 7.2.3: behind a GIST-aware NAT the state goes by the MRI that we sent.
   const Mri sent_mri = m.nat_traversal ? m.nat_traversal->original_mri : inverted(*m.mri);
+  end_hosts_.forget(end_in_direction(sent_mri));
   Querying* found = queriers_.find({sent_mri, *m.session, m.header.nslp});
   if (!found) {
     for (NodeAction action : kNodeMachine.step(NodeState::kIdle, NodeEvent::kResponse).actions)

@@ -18,10 +18,6 @@ Message data_message(const SendMessage& m, const Mri& mri, std::uint8_t hops) {
   return out;
 }
 
-const IpAddress& end_in_direction(const Mri& mri) {
-  return direction_of(mri) == Direction::kDownstream ? destination_of(mri) : source_of(mri);
-}
-
 // 5.8.2.2: loose-end has a downstream encapsulation only.
 bool query_mode_possible(const Mri& mri) {
   return std::holds_alternative<PathCoupledMri>(mri) || direction_of(mri) == Direction::kDownstream;

@@ -38,6 +38,8 @@ struct Handshake {
   std::vector<QueryCookie> cookies;  // of its Queries
   unsigned sent = 0;                 // Queries
   Duration back_off{};
+  TimePoint asked{};                 // when the last Query went
+  bool expects_end_host = false;     // the end of the path is known, somebody on it would only be new
   std::optional<TimePoint> give_up;
   Bytes invalidation_data;  // from InvalidateRoutingState, for the next one
   Egress egress;

@@ -45,6 +45,38 @@ class LastNode(unittest.TestCase):
         self.assertEqual([n.type for n in far.notified], [LAST_NODE])
 
     @in_diamond
+    def test_further_sessions_do_not_wait_though_the_host_answers_no_more(self, lab):
+        """Linux answers seldom: here once a minute. The first answer counts for the sessions that follow."""
+        lab["right"].set_sysctl("net.ipv4.icmp_ratelimit", 60000)
+        lab.gistds.start("far", options=["--t1-ms", "60000", "--end-host-memory-ms", "60000"])
+        far = lab.gistds.application("far")
+        arrived = Capture(lab["right"], "eth0")
+        handles = []
+        for _ in range(5):
+            handles.append(far.send(new_session(), mri(*FLOWS[4]), b"data"))
+            wait(lambda: far.status_of(handles[-1]), "it is told before anything is sent again", far)
+        self.assertEqual([far.status_of(h).error for h in handles], [NO_NEXT_NODE] * 5)
+        self.assertEqual(len(arrived.gist()), 5)  # each asked all the same
+        answers = [p for p in arrived.read() if p[9] == 1 and p[12:16] == bytes([10, 6, 0, 2])]
+        self.assertEqual(len(answers), 1)
+
+    @in_diamond
+    def test_a_node_that_comes_up_is_found_in_spite_of_that(self, lab):
+        lab.gistds.start("near", options=["--end-host-memory-ms", "60000"])
+        near = lab.gistds.application("near")
+        handle = near.send(new_session(), mri(*FLOWS[4]), b"data")
+        wait(lambda: near.status_of(handle), "nobody is there", near)
+        self.assertEqual(near.status_of(handle).error, NO_NEXT_NODE)
+        lab.gistds.start("mid")
+        mid = lab.gistds.application("mid")
+
+        def arrives():
+            near.send(new_session(), mri(*FLOWS[4]), b"data")
+            return any(r.data == b"data" for r in mid.received)
+
+        wait(arrives, "mid is found", near, mid)
+
+    @in_diamond
     def test_a_stranger_can_not_end_a_path(self, lab):
         """An ICMP error that quotes a Query of another cookie says nothing."""
         lab["right"].run("iptables", "-A", "OUTPUT", "-p", "icmp", "-j", "DROP")

@@ -269,7 +269,8 @@ void World::arrive(int index, int from, Datagram datagram, bool query_mode) {
 // A host that knows no GIST answers by ICMP, to the IP source: only a node that sent under its own address hears.
 void World::unreachable(int node, const Datagram& datagram) {
   Node* source = owner(datagram.source);
-  if (!source || !source->has_gist()) return;
+  if (!source || !source->has_gist() || icmp_errors_left == 0) return;
+  --icmp_errors_left;
   const auto delay = path_delay(node, source->index);
   if (!delay) return;
   at(now_ + *delay, [source, payload = datagram.payload, this] {

@@ -116,6 +116,7 @@ class World {
   // Sees each datagram as its maker sends it; may change it, false loses it.
   std::function<bool(Flight&)> tap;
   std::vector<Flight> sent;             // all of them
+  std::size_t icmp_errors_left = SIZE_MAX;  // port unreachable: of all hosts together
   std::vector<std::pair<int, Bytes>> on_associations;  // maker and bytes, in the order sent
 
   // Injects a datagram at a node as if it came in by `interface`.

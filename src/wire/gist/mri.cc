@@ -132,6 +132,10 @@ const IpAddress& destination_of(const Mri& mri) {
   return std::visit([](const auto& m) -> const IpAddress& { return m.destination; }, mri);
 }
 
+const IpAddress& end_in_direction(const Mri& mri) {
+  return direction_of(mri) == Direction::kDownstream ? destination_of(mri) : source_of(mri);
+}
+
 std::string to_string(const Mri& mri) {
   if (const auto* loose = std::get_if<LooseEndMri>(&mri))
     return fmt::format("loose-end {} -> {} {}", loose->source.to_string(), loose->destination.to_string(),

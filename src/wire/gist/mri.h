@@ -45,6 +45,8 @@ Direction direction_of(const Mri& mri);
 Mri inverted(Mri mri);
 const IpAddress& source_of(const Mri& mri);
 const IpAddress& destination_of(const Mri& mri);
+// Where messages of its direction go.
+const IpAddress& end_in_direction(const Mri& mri);
 std::string to_string(const Mri& mri);
 std::size_t hash_of(const Mri& mri);
 

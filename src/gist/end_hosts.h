@@ -1,0 +1,55 @@
+// End hosts that have lately said, by ICMP, that nobody speaks GIST between this node and them. Kernels send few such
+// errors (Linux about one a second to each sender), so that of many sessions towards one host only some are told. The
+// others still send their Query, since a node may have come on the path meanwhile, but wait for its Response only a few
+// times as long as the host's answer took, instead of through the back-off.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "base/time.h"
+#include "gist/environment.h"
+
+namespace netserv::gist {
+
+class EndHosts {
+ public:
+  // An answer counts for `memory`; zero: none does. At most `capacity` are kept.
+  EndHosts(Duration memory, std::size_t capacity) : memory_(memory), capacity_(capacity) {}
+
+  // `took`: from the Query to its answer.
+  void answered(const IpAddress& host, const Egress& egress, Duration took, TimePoint now) {
+    if (hosts_.size() >= capacity_ && !hosts_.contains(host)) {
+      std::erase_if(hosts_, [&](const auto& h) { return h.second.until <= now; });
+      if (hosts_.size() >= capacity_) return;
+    }
+    hosts_[host] = {egress, took, now + memory_};
+  }
+  // How long to wait for somebody else than the host; empty if it is not known as one, by this way out.
+  std::optional<Duration> patience(const IpAddress& host, const Egress& egress, TimePoint now) const {
+    const auto it = hosts_.find(host);
+    if (it == hosts_.end() || it->second.until <= now || !(it->second.egress == egress)) return std::nullopt;
+    return std::max(kLeastPatience, kFactor * it->second.took);
+  }
+  // Somebody speaks GIST there after all, or the route changed.
+  void forget(const IpAddress& host) { hosts_.erase(host); }
+  void forget(const Prefix& hosts) {
+    std::erase_if(hosts_, [&](const auto& h) { return hosts.contains(h.first); });
+  }
+
+ private:
+  // A Response takes longer than an ICMP error: an application is asked.
+  static constexpr int kFactor = 4;
+  static constexpr Duration kLeastPatience = std::chrono::milliseconds(10);
+  struct Host {
+    Egress egress;
+    Duration took{};
+    TimePoint until{};
+  };
+  Duration memory_;
+  std::size_t capacity_;
+  std::map<IpAddress, Host> hosts_;
+};
+
+}  // namespace netserv::gist
