@@ -37,6 +37,11 @@ Result<sandbox::Identity> identity_of(const std::string& user) {
   return sandbox::Identity{entry->pw_uid, entry->pw_gid};
 }
 
+struct Arguments {
+  int count;
+  char** values;
+};
+
 struct Pair {
   sys::Channel keeper, reader;
 };
@@ -137,8 +142,34 @@ Result<std::unique_ptr<plane::NfQueue>> intercept(const transport::InterceptOpti
   return queue;
 }
 
+// SIGHUP: the authorised peers are taken up again from the command line's files, if all that is there makes sense.
+class Reload {
+ public:
+  Reload(const GistdOptions& options, sys::Channel orders, Arguments arguments)
+      : rest_(options.rest), orders_(std::move(orders)), arguments_(arguments) {}
+
+  void operator()() {
+    int code = 0;
+    const auto read = read_gistd_options(arguments_.count, arguments_.values, code);
+    if (!read) return log_error({.name = "gistd"}, "reload: the configuration is wrong, all stays as it was");
+    if (read->rest != rest_) log_warning({.name = "gistd"}, "reload: only peers are taken up; other options need a restart");
+    std::string lines;
+    for (const std::string& peer : read->peers) lines += peer + "\n";
+    // An empty packet would look like the end.
+    if (lines.empty()) lines = "allow *\n";
+    if (lines.size() > kMaxOrder) return log_error({.name = "gistd"}, "reload: too many peers");
+    if (const Status sent = orders_.send(as_bytes(lines)); !sent)
+      log_error({.name = "gistd"}, "reload: {}", sent.error().message());
+  }
+
+ private:
+  std::string rest_;
+  sys::Channel orders_;
+  Arguments arguments_;
+};
+
 // The parent, once the child is on its own: so that has never had the queue.
-int keep(const GistdOptions& o, sys::Channel reader, pid_t child) {
+int keep(const GistdOptions& o, sys::Channel reader, sys::Channel orders, Arguments arguments, pid_t child) {
   if (Status kept = keep_rights(o); !kept) return report(kept.error());
   auto queue = intercept(o.filter);
   if (!queue) return report(queue.error());
@@ -147,6 +178,8 @@ int keep(const GistdOptions& o, sys::Channel reader, pid_t child) {
   transport::QueueKeeper keeper(loop, *std::move(queue), std::move(reader));
   auto on_term = loop.on_signal(SIGTERM, [&] { keeper.close(); });
   auto on_int = loop.on_signal(SIGINT, [&] { keeper.close(); });
+  Reload reload(o, std::move(orders), arguments);
+  auto on_hup = loop.on_signal(SIGHUP, [&] { reload(); });
   auto ended = loop.on_child_exit(child, [&](int status) {
     if (WIFSIGNALED(status)) log_error({.name = "gistd"}, "speaker ended by signal {}", WTERMSIG(status));
     loop.stop(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
@@ -157,7 +190,7 @@ int keep(const GistdOptions& o, sys::Channel reader, pid_t child) {
   return code;
 }
 
-int run(const GistdOptions& o) {
+int run(const GistdOptions& o, Arguments arguments) {
   if (o.clean) {
     const Status cleaned = transport::clean_gist_rules();
     return cleaned ? 0 : report(cleaned.error());
@@ -169,15 +202,24 @@ int run(const GistdOptions& o) {
   auto pair = make_pair();
   if (!pair) return report(pair.error());
   parts->keeper = std::move(pair->keeper);
+  auto orders = make_pair();
+  if (!orders) return report(orders.error());
+  parts->orders = std::move(orders->reader);
+  // Not before there is somebody to take it: it would end a process that does not expect it.
+  sigset_t hup;
+  ::sigemptyset(&hup);
+  ::sigaddset(&hup, SIGHUP);
+  ::sigprocmask(SIG_BLOCK, &hup, nullptr);
 
   const pid_t child = ::fork();
   if (child < 0) return report(Error{Origin::kSystem, "gistd", "fork"});
   if (child == 0) {
     pair->reader.close();
+    orders->keeper.close();
     return speak(o, *std::move(parts), *identity);
   }
   parts = fail(Origin::kSystem, "", "");  // the child's now
-  const int code = keep(o, std::move(pair->reader), child);
+  const int code = keep(o, std::move(pair->reader), std::move(orders->keeper), arguments, child);
   ::unlink(o.socket.c_str());
   return code;
 }
@@ -188,5 +230,5 @@ int run(const GistdOptions& o) {
 int main(int argc, char** argv) {
   int code = 0;
   const auto options = netserv::daemons::read_gistd_options(argc, argv, code);
-  return options ? netserv::daemons::run(*options) : code;
+  return options ? netserv::daemons::run(*options, {argc, argv}) : code;
 }

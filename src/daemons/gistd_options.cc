@@ -83,11 +83,8 @@ Status read_core(const Raw& raw, GistdOptions& o) {
   if (raw.tls_only && !o.tls()) return fail(Origin::kOperator, "tls-only", "needs certificate, key and authorities");
   if (o.tls() && (o.tls_files.key.empty() || o.tls_files.authorities.empty()))
     return fail(Origin::kOperator, "certificate", "needs key and authorities too");
-  for (const std::string& text : raw.peers) {
-    NETSERV_ASSIGN(gist::AuthorisedPeer peer, parse_peer(text));
-    o.settings.peers.push_back(std::move(peer));
-  }
-  if (raw.peers.empty()) o.settings.peers.push_back({"*", true, {}, {}, {}});
+  o.peers = raw.peers;
+  NETSERV_ASSIGN(o.settings.peers, parse_peers(raw.peers));
   return {};
 }
 
@@ -123,6 +120,16 @@ Result<gist::AuthorisedPeer> parse_peer(const std::string& text) {
   }
   if (std::string rest; in >> rest) return fail(Origin::kOperator, "peer " + text, "too many words");
   return peer;
+}
+
+Result<std::vector<gist::AuthorisedPeer>> parse_peers(const std::vector<std::string>& texts) {
+  std::vector<gist::AuthorisedPeer> peers;
+  for (const std::string& text : texts) {
+    NETSERV_ASSIGN(gist::AuthorisedPeer peer, parse_peer(text));
+    peers.push_back(std::move(peer));
+  }
+  if (peers.empty()) peers.push_back({"*", true, {}, {}, {}});
+  return peers;
 }
 
 std::optional<GistdOptions> read_gistd_options(int argc, char** argv, int& exit_code) {
@@ -177,6 +184,8 @@ std::optional<GistdOptions> read_gistd_options(int argc, char** argv, int& exit_
     exit_code = app.exit(e);
     return std::nullopt;
   }
+  for (const CLI::Option* option : app.get_options())
+    if (option->get_name() != "--peer" && option->count() > 0) o.rest += option->get_name() + "=" + CLI::detail::join(option->results(), ",") + "\n";
   if (const Status checked = check(raw, o); !checked) {
     std::cerr << "gistd: " << checked.error().message() << "\n";
     exit_code = 2;

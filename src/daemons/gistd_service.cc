@@ -1,6 +1,9 @@
 #include "daemons/gistd_service.h"
 
+#include <sstream>
+
 #include "base/log.h"
+#include "daemons/gistd_options.h"
 #include "sys/clock.h"
 #include "transport/packet_image.h"
 
@@ -19,6 +22,7 @@ GistdService::GistdService(sys::EventLoop& loop, GistdSettings settings, GistdPa
     for (int fd : parts_.router_alert->fds())
       sources_.push_back(loop.on_io(fd, EPOLLIN, [this, fd](std::uint32_t) { on_router_alert(fd); }));
   sources_.push_back(loop.on_io(parts_.network->fd(), EPOLLIN, [this](std::uint32_t) { on_network_change(); }));
+  sources_.push_back(loop.on_io(parts_.orders.fd(), EPOLLIN, [this](std::uint32_t) { on_orders(); }));
   if (parts_.tcp_listener) associations_.listen(std::move(parts_.tcp_listener), false);
   if (parts_.tls_listener) associations_.listen(std::move(parts_.tls_listener), true);
   api_ = std::make_unique<sys::Acceptor>(
@@ -79,6 +83,21 @@ transport::QueueReader::Answer GistdService::on_queued(ByteSpan packet, std::uin
 
 void GistdService::on_network_change() {
   for (const Prefix& changed : parts_.network->changes()) perform(core_.route_changed(changed, sys::now()));
+}
+
+// The keeper has looked at the list before it passed it on.
+void GistdService::on_orders() {
+  sys::Datagram message;
+  const auto got = parts_.orders.receive(message, kMaxOrder);
+  if (!got || *got != sys::Channel::Received::kMessage) return;
+  std::vector<std::string> lines;
+  std::istringstream in{std::string(as_text(message.bytes))};
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  auto peers = parse_peers(lines);
+  if (!peers) return log_error({.name = "gistd"}, "{}", peers.error().message());
+  authority_.replace(*std::move(peers));
+  perform(core_.authorisation_changed(sys::now()));
+  log_info({.name = "gistd"}, "authorised peers: {} entries", lines.size());
 }
 
 void GistdService::perform(gist::Outputs outputs) {

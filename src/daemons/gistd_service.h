@@ -24,6 +24,8 @@
 
 namespace netserv::daemons {
 
+inline constexpr std::size_t kMaxOrder = 65536;
+
 // Opened while the process had rights.
 struct GistdParts {
   std::unique_ptr<transport::IpNetwork> network;
@@ -32,6 +34,7 @@ struct GistdParts {
   transport::SslContext tls;                             // null: no TLS
   sys::UniqueFd tcp_listener, tls_listener, api_listener;
   sys::Channel keeper;
+  sys::Channel orders;  // from the keeper, which can read files: a new list of authorised peers, a line an entry
 };
 
 struct GistdSettings {
@@ -64,6 +67,7 @@ class GistdService final : private transport::AssociationEvents {
   void on_router_alert(int fd);
   transport::QueueReader::Answer on_queued(ByteSpan packet, std::uint32_t interface);
   void on_network_change();
+  void on_orders();
 
   void perform(gist::Outputs outputs);
   void send(const gist::SendDatagram& out);

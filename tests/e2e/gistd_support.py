@@ -21,8 +21,9 @@ NSLP = 32704  # private use
 NLI = 2  # the object
 
 RELIABLE, SECURE, IN_QUERY = 0x01, 0x02, 0x08
-SENT, BAD_PAYLOAD, NO_NEXT_NODE, NO_ASSOCIATION, OVERLOAD = 0, 3, 6, 8, 10
-LAST_NODE, ROUTING_STATUS = 0, 1
+EXPLICITLY_ROUTED, VALIDATED = 0x10, 0x20  # on reception
+SENT, BAD_PAYLOAD, NO_ENCAPSULATION, NO_NEXT_NODE, NO_ASSOCIATION, OVERLOAD, UNKNOWN_SII = 0, 3, 5, 6, 8, 10, 11
+LAST_NODE, ROUTING_STATUS, ROUTE_DELETION, NODE_AUTHORISATION = 0, 1, 2, 3
 BAD, TENTATIVE, GOOD = 0, 1, 2
 
 
@@ -94,6 +95,13 @@ def mri(source, destination, upstream=False):
     return struct.pack("!BBH", 0, 0, flags) + ends[0] + ends[1] + bytes([bits, bits, 0, 0])
 
 
+def loose_end(source, destination, upstream=False):
+    """For finding nodes in the direction of an address (RFC 5971, 5.8.2)."""
+    family = socket.AF_INET6 if ":" in destination else socket.AF_INET
+    flags = (0x6000 if ":" in destination else 0x4000) | (0x800 if upstream else 0)
+    return struct.pack("!BBH", 1, 0, flags) + b"".join(socket.inet_pton(family, a) for a in (source, destination))
+
+
 def is_upstream(flow):
     return bool(flow[3] & 0x20)
 
@@ -146,13 +154,17 @@ class Application:
     def _message(kind, body):
         return bytes([1, kind, 0, 0]) + body
 
-    def send(self, session, flow, data, attributes=IN_QUERY, timeout_ms=None):
+    def send(self, session, flow, data, attributes=IN_QUERY, timeout_ms=None, sii=0):
         self.last_handle += 1
         timeout = b"\x00" if timeout_ms is None else struct.pack("!BQ", 1, timeout_ms)
         body = (struct.pack("!QH", self.last_handle, self.nslp) + session + struct.pack("!H", len(flow)) + flow +
-                struct.pack("!QB", 0, attributes) + timeout + b"\x00\x00" + struct.pack("!I", len(data)) + data)
+                struct.pack("!QB", sii, attributes) + timeout + b"\x00\x00" + struct.pack("!I", len(data)) + data)
         self.socket.send(self._message(3, body))
         return self.last_handle
+
+    def needs_no_longer(self, session, flow):
+        """SetStateLifetime of zero."""
+        self.socket.send(self._message(5, struct.pack("!HH", self.nslp, len(flow)) + flow + b"\x01" + session + bytes(8)))
 
     def read(self):
         with contextlib.suppress(BlockingIOError):
@@ -234,6 +246,15 @@ class Capture:
         """Packets over UDP that carry a GIST message of one type (0: Query) and NSLP."""
         return [p for p in self.read() if (m := gist_message(p)) and m[10] & 0x7f == kind and
                 (nslp is None or struct.unpack("!H", m[8:10])[0] == nslp)]
+
+
+def hello_over_tcp(packet, port=270):
+    """Whether an IPv4 packet takes an MA-Hello to a port."""
+    if packet[0] >> 4 != 4 or packet[9] != 6:
+        return False
+    tcp = packet[(packet[0] & 15) * 4:struct.unpack("!H", packet[2:4])[0]]
+    data = tcp[(tcp[12] >> 4) * 4:]
+    return tcp[2:4] == struct.pack("!H", port) and len(data) >= 8 and data[0] == 1 and data[6] & 0x7f == 5
 
 
 def gist_message(packet):
