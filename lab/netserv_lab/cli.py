@@ -125,7 +125,7 @@ def _up(chosen):
                 lab.start()
                 for node in lab.nodes.values():
                     print(f"  node {node.name}: plane {node.status()['plane']}, sockets {node.ncm_socket} {node.admin_socket}, metrics http://{node.metrics_address}/metrics")
-            for each in lab.signalling:
+            for each in (s for s in lab.signalling if not s.gist_only):
                 print(f"  signalling on {each.host.name}: --nslp-socket {each.socket}")
             print(f"lab {folder.name} is up: {', '.join(plan.hosts)}")
             print(f"  netserv lab shell HOST [COMMAND...]; netserv lab down {folder.name}; or Ctrl-C here", flush=True)

@@ -143,6 +143,8 @@ class Network:
         self._add_routes(host)
         if host.spec.nat:
             host.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-o", host.spec.nat, "-j", "MASQUERADE")
+            for rule in host.spec.nat_in:
+                host.run("iptables", "-t", "nat", "-A", "PREROUTING", "-i", host.spec.nat, *rule.split())
 
     @staticmethod
     def _add_routes(host):

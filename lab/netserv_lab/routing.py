@@ -16,20 +16,24 @@ def shortest(hosts, links):
 
 def _from(start, hosts, links, neighbours):
     first_hop = {start: None}  # host -> the far end of the first link on the way there
+    hidden = set()  # NATs reached from outside
     queue = deque([start])
     while queue:
         here = queue.popleft()
         if here != start and not hosts[here].router:
             continue
-        for _, there in neighbours[here]:
-            if there.host not in first_hop:
-                first_hop[there.host] = first_hop[here] or there
-                queue.append(there.host)
+        for near, there in neighbours[here]:
+            if there.host in first_hop or (here in hidden and _inside(hosts[here], near)):
+                continue
+            first_hop[there.host] = first_hop[here] or there
+            if hosts[there.host].nat and not _inside(hosts[there.host], there):
+                hidden.add(there.host)
+            queue.append(there.host)
     order = {name: position for position, name in enumerate(first_hop)}  # as found: the nearest first
     routes = []
     for link in links:
-        reached = [end for end in link if end.host in order]
-        if not reached or any(end.host == start or _inside(hosts[end.host], end) for end in link):
+        reached = [end for end in link if end.host in order and not (end.host in hidden and _inside(hosts[end.host], end))]
+        if not reached or any(end.host == start for end in link):
             continue
         via = first_hop[min(reached, key=lambda end: order[end.host]).host]
         for address in link[0].addresses:

@@ -5,12 +5,15 @@
     [hosts.client]
     routes = ["default via 10.1.0.1", "default via fd00:1::1"]  # go before those of `routing`
     [hosts.publisher]
-    signalling = true        # runs gistd and nslpd; without a node, only to send
+    signalling = true        # runs gistd and nslpd; without a node, only to send; "gist": gistd alone
     [hosts.edge]
     router = true            # forwards IPv4 and IPv6
     netserv = true           # runs a NetServ node; "control": one without a forwarder
     plane = "netfilter"      # its forwarding plane: auto (the default), xdp or netfilter
     nat = "eth1"             # packets that leave there get its address as source
+    nat_in = ["-p tcp --dport 80 -j DNAT --to 192.168.0.2"]  # iptables rules for what comes in there
+    gistd = ["--tls-only"]   # further options of its gistd, and of its nslpd
+    nslpd = ["--behind-nat", "198.51.100.1"]
     [[links]]
     ends = ["client 10.1.0.2/24 fd00:1::2/64", "edge 10.1.0.1/24 fd00:1::1/64"]
 
@@ -44,9 +47,12 @@ class Host:
     name: str
     router: bool = False
     netserv: bool | str = False  # True, False, "control"
-    signalling: bool = False
+    signalling: bool | str = False  # True, False, "gist"
     plane: str = "auto"
     nat: str = ""
+    nat_in: list = field(default_factory=list)
+    gistd: list = field(default_factory=list)
+    nslpd: list = field(default_factory=list)
     routes: list = field(default_factory=list)
     ends: list = field(default_factory=list)
 
@@ -97,7 +103,7 @@ def _build(name, data):
         raise BadTopology(f"unknown key {sorted(unknown)[0]}")
     hosts = {}
     for host, keys in data.get("hosts", {}).items():
-        unknown = set(keys) - {"router", "netserv", "signalling", "plane", "nat", "routes"}
+        unknown = set(keys) - {"router", "netserv", "signalling", "plane", "nat", "nat_in", "gistd", "nslpd", "routes"}
         if unknown:
             raise BadTopology(f"hosts.{host}: unknown key {sorted(unknown)[0]}")
         if len(host) > 15 or not host.replace("-", "").isalnum():
@@ -106,6 +112,8 @@ def _build(name, data):
             raise BadTopology(f"hosts.{host}: plane is one of {', '.join(PLANES)}")
         if keys.get("netserv", False) not in (True, False, "control"):
             raise BadTopology(f"hosts.{host}: netserv is true, false or \"control\"")
+        if keys.get("signalling", False) not in (True, False, "gist"):
+            raise BadTopology(f"hosts.{host}: signalling is true, false or \"gist\"")
         hosts[host] = Host(host, **keys)
     links = []
     for number, link in enumerate(data.get("links", [])):
@@ -116,6 +124,8 @@ def _build(name, data):
     for name, host in hosts.items():
         if host.nat and host.nat not in (end.interface for end in host.ends):
             raise BadTopology(f"hosts.{name}: nat: no interface {host.nat}")
+        if host.nat_in and not host.nat:
+            raise BadTopology(f"hosts.{name}: nat_in needs nat")
     if data.get("routing", "shortest") != "shortest":
         raise BadTopology("routing is \"shortest\" or absent")
     if "routing" in data:

@@ -16,7 +16,8 @@ namespace {
 // The text forms, before they are checked.
 struct Raw {
   std::string run_directory = "/run/netserv", socket_mode = "660", intercept = "filter", query_source = "signalling";
-  std::vector<std::string> interfaces, router_alerts, peers;
+  std::string nat, nat_exposed;
+  std::vector<std::string> interfaces, router_alerts, peers, nat_inside, nat_doors;
   unsigned tcp_port = 270, tls_port = 271, queue = 8101, router_alert = 0;
   unsigned validity_ms = 30000, hold_time_ms = 30000, t1_ms = 500, max_queries = 7;
   unsigned end_host_memory_ms = 2000, send_rate = 12000, intercept_rate = 50000, path_mtu = 576;
@@ -88,6 +89,50 @@ Status read_core(const Raw& raw, GistdOptions& o) {
   return {};
 }
 
+// "OUTSIDE-PORT=ADDRESS:PORT", an IPv6 address in brackets.
+Result<gist::NatBindings::Door> parse_door(const std::string& text) {
+  const tl::unexpected<Error> wrong = fail(Origin::kOperator, "nat-door " + text, "want OUTSIDE-PORT=ADDRESS:PORT");
+  const std::size_t equals = text.find('='), colon = text.rfind(':');
+  if (equals == std::string::npos || colon == std::string::npos || colon < equals) return wrong;
+  std::string address = text.substr(equals + 1, colon - equals - 1);
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  const auto outside = number(std::string_view(text).substr(0, equals), 10, 65535);
+  const auto inside = number(std::string_view(text).substr(colon + 1), 10, 65535);
+  const auto node = IpAddress::parse(address);
+  if (!outside || !inside || !node) return wrong;
+  return gist::NatBindings::Door{static_cast<std::uint16_t>(*outside), *node, static_cast<std::uint16_t>(*inside)};
+}
+
+Status read_nat(const Raw& raw, GistdOptions& o) {
+  if (raw.nat.empty()) {
+    const bool more = !raw.nat_exposed.empty() || !raw.nat_inside.empty() || !raw.nat_doors.empty();
+    return more ? Status(fail(Origin::kOperator, "nat-inside, nat-exposed, nat-door", "need --nat")) : Status{};
+  }
+  gist::NatBindings nat;
+  NETSERV_ASSIGN(nat.outside, IpAddress::parse(raw.nat));
+  if (raw.nat_inside.empty()) return fail(Origin::kOperator, "nat", "needs --nat-inside: whose packets are translated");
+  for (const std::string& prefix : raw.nat_inside) {
+    NETSERV_ASSIGN(Prefix inside, Prefix::parse(prefix));
+    if (inside.address().is_v4() != nat.outside.is_v4())
+      return fail(Origin::kOperator, "nat-inside " + prefix, "is not of the IP version of " + raw.nat);
+    if (inside.contains(nat.outside)) return fail(Origin::kOperator, "nat-inside " + prefix, "contains " + raw.nat);
+    nat.inside.push_back(inside);
+  }
+  if (!raw.nat_exposed.empty()) {
+    NETSERV_ASSIGN(nat.exposed, IpAddress::parse(raw.nat_exposed));
+    if (!nat.is_inside(*nat.exposed)) return fail(Origin::kOperator, "nat-exposed " + raw.nat_exposed, "is not inside");
+  }
+  for (const std::string& text : raw.nat_doors) {
+    NETSERV_ASSIGN(gist::NatBindings::Door door, parse_door(text));
+    if (!nat.is_inside(door.inside)) return fail(Origin::kOperator, "nat-door " + text, "does not lead inside");
+    nat.doors.push_back(std::move(door));
+  }
+  if (!o.filter.any()) return fail(Origin::kOperator, "nat", "needs interception by filter");
+  o.filter.nat = {nat.outside};
+  o.settings.nat = std::move(nat);
+  return {};
+}
+
 Status check(const Raw& raw, GistdOptions& o) {
   if (o.socket.empty()) o.socket = raw.run_directory + "/gistd.sock";
   const auto mode = number(raw.socket_mode, 8, 0777);
@@ -101,6 +146,7 @@ Status check(const Raw& raw, GistdOptions& o) {
   o.settings.answer_pings = !raw.no_ping;
   NETSERV_TRY(read_interfaces(raw, o));
   NETSERV_TRY(read_router_alerts(raw, o));
+  NETSERV_TRY(read_nat(raw, o));
   return read_core(raw, o);
 }
 
@@ -149,6 +195,11 @@ std::optional<GistdOptions> read_gistd_options(int argc, char** argv, int& exit_
   app.add_option("--router-alert", raw.router_alert, "Router Alert value of NSLPs that are not named")
       ->check(CLI::Range(0u, 65535u))->capture_default_str();
   app.add_option("--nslp-router-alert", raw.router_alerts, "NSLPID=VALUE; may be repeated");
+  app.add_option("--nat", raw.nat, "This node is a NAT with this address outside: translate GIST messages that cross it");
+  app.add_option("--nat-inside", raw.nat_inside, "Prefix whose packets leave with that address; may be repeated");
+  app.add_option("--nat-exposed", raw.nat_exposed, "Host inside to which the NAT brings what comes to that address");
+  app.add_option("--nat-door", raw.nat_doors,
+                 "OUTSIDE-PORT=ADDRESS:PORT, TCP: where the NAT lets peers connect to a node inside; may be repeated");
   app.add_option("--query-source", raw.query_source, "Source address of Queries downstream")
       ->check(CLI::IsMember({"signalling", "flow"}))->capture_default_str();
   app.add_flag("--ingress-check", o.ingress_check, "Refuse flow sources that are not routed to where they come from");

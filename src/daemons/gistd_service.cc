@@ -15,6 +15,7 @@ GistdService::GistdService(sys::EventLoop& loop, GistdSettings settings, GistdPa
     : loop_(loop), settings_(std::move(settings)), parts_(std::move(parts)), authority_(settings_.peers),
       core_(settings_.core, crypto_, *parts_.network, authority_),
       associations_(loop, std::move(parts_.tls), *this), ping_(settings_.name) {
+  if (settings_.nat) nat_.emplace(*settings_.nat, crypto_);
   if (settings_.answer_pings) core_.register_nslp(gist::NslpId(transport::kPingNslp));
   for (int fd : parts_.datagrams->fds())
     sources_.push_back(loop.on_io(fd, EPOLLIN, [this, fd](std::uint32_t ready) { on_datagrams(fd, ready); }));
@@ -64,6 +65,11 @@ void GistdService::on_router_alert(int fd) {
 transport::QueueReader::Answer GistdService::on_queued(ByteSpan packet, std::uint32_t interface) {
   auto datagram = transport::read_packet(packet, interface);
   if (!datagram || datagram->ttl <= 1) return {};
+  if (nat_) {
+    if (auto translated = translate(*datagram)) return *std::move(translated);
+    // Else it is the socket's, or the kernel takes it to a node inside.
+    if (parts_.network->is_local(datagram->destination)) return {};
+  }
   gist::Outputs outputs = core_.on_datagram(*datagram, sys::now());
   transport::QueueReader::Answer answer{QueueVerdict::kDrop, {}};
   for (auto it = outputs.begin(); it != outputs.end(); ++it) {
@@ -79,6 +85,22 @@ transport::QueueReader::Answer GistdService::on_queued(ByteSpan packet, std::uin
   }
   perform(std::move(outputs));
   return answer;
+}
+
+std::optional<transport::QueueReader::Answer> GistdService::translate(const gist::Datagram& datagram) {
+  const auto translated = nat_->translate(datagram);
+  if (!translated) return std::nullopt;
+  switch (translated->way) {
+    case gist::Nat::Way::kInPlace:
+      return transport::QueueReader::Answer{QueueVerdict::kReplace, transport::rebuild_packet(translated->datagram)};
+    case gist::Nat::Way::kQuery: {
+      ByteReader header(ByteSpan(translated->datagram.payload).subspan(4));
+      send({translated->datagram, true, gist::decode_header(header).nslp});
+      break;
+    }
+    case gist::Nat::Way::kReply: send({translated->datagram, false, {}}); break;
+  }
+  return transport::QueueReader::Answer{QueueVerdict::kDrop, {}};
 }
 
 void GistdService::on_network_change() {
@@ -122,8 +144,10 @@ void GistdService::perform(gist::Outputs outputs) {
 void GistdService::send(const gist::SendDatagram& out) {
   const auto value = settings_.router_alert.find(out.nslp);
   const std::uint16_t alert = value == settings_.router_alert.end() ? settings_.default_router_alert : value->second;
+  const bool own = parts_.network->is_local(out.datagram.source);
   const Status sent = out.query_mode ? parts_.datagrams->send_query(out.datagram, alert)
-                                     : parts_.datagrams->send(out.datagram);
+                      : own          ? parts_.datagrams->send(out.datagram)
+                                     : parts_.datagrams->send_as(out.datagram);
   if (!sent) log_debug({.name = "send"}, "{}", sent.error().message());
 }
 

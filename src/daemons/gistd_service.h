@@ -10,6 +10,7 @@
 
 #include "gist/authorised_peers.h"
 #include "gist/core.h"
+#include "gist/nat.h"
 #include "sys/acceptor.h"
 #include "sys/event_loop.h"
 #include "sys/seqpacket.h"
@@ -42,6 +43,7 @@ struct GistdSettings {
   std::vector<gist::AuthorisedPeer> peers;
   std::map<gist::NslpId, std::uint16_t> router_alert;  // values that differ from `default_router_alert`
   std::uint16_t default_router_alert = 0;
+  std::optional<gist::NatBindings> nat;  // of a NAT that this node is
   bool answer_pings = true;
   std::string name;  // in answers to pings
 };
@@ -68,6 +70,8 @@ class GistdService final : private transport::AssociationEvents {
   transport::QueueReader::Answer on_queued(ByteSpan packet, std::uint32_t interface);
   void on_network_change();
   void on_orders();
+  // Sent, or to go on as this packet; empty if it is no NAT's business.
+  std::optional<transport::QueueReader::Answer> translate(const gist::Datagram& datagram);
 
   void perform(gist::Outputs outputs);
   void send(const gist::SendDatagram& out);
@@ -101,6 +105,7 @@ class GistdService final : private transport::AssociationEvents {
   transport::OpensslCrypto crypto_;
   gist::AuthorisedPeers authority_;
   gist::Core core_;
+  std::optional<gist::Nat> nat_;
   transport::Associations associations_;
   transport::PingResponder ping_;
   std::unique_ptr<transport::QueueReader> queue_;

@@ -28,6 +28,7 @@ struct Options {
   NslpdSettings settings;
   std::string run_directory = "/run/netserv", gist_socket, controller_socket, client_socket, name, address, user, group;
   std::string socket_mode = "0660";
+  std::vector<std::string> behind_nat;
   unsigned nslp = nslp::kDefaultNslpId.value();
   unsigned last_node_ms = 4000;
   bool initiator = false, unsigned_path = false, check = false;
@@ -111,6 +112,10 @@ Status complete(Options& o) {
   if (!ncm::is_node_name(s.core.node)) return fail(Origin::kOperator, "--name", "must be letters, digits, '.', '-', '_' and ':'");
   NETSERV_ASSIGN(s.core.local, local_addresses());
   s.core.address = choose_address(s.core.local);
+  for (const std::string& text : o.behind_nat) {
+    NETSERV_ASSIGN(IpAddress outside, IpAddress::parse(text));
+    s.core.outside.push_back(outside);
+  }
   if (!o.address.empty()) {
     NETSERV_ASSIGN(s.core.address, IpAddress::parse(o.address));
     s.core.local.push_back(s.core.address);
@@ -153,6 +158,8 @@ int main(int argc, char** argv) {
   app.add_option("--nslpid", o.nslp, "NSLPID; the same on all nodes of a network")->check(CLI::Range(1u, 65535u))->capture_default_str();
   app.add_flag("--initiator", o.initiator, "No netservd here: only send for local programs, take part in no other paths");
   app.add_flag("--no-toward", o.unsigned_path, "Accept signed requests that don't name their path's destination");
+  app.add_option("--behind-nat", o.behind_nat,
+                 "Address of a NAT that this node is behind: requests may say that they go toward it; may be repeated");
   app.add_option("--last-node-ms", o.last_node_ms, "Nobody answered for so long: this node is the last")
       ->check(CLI::Range(100u, 60'000u))->capture_default_str();
   netserv::daemons::add_log_level(app);

@@ -100,6 +100,7 @@ class Core {
   void receive_data(const Message& message, const Arrival& arrival, TimePoint now);
   void receive_error(const Message& message, TimePoint now);
   bool addresses_agree(const Message& message, const Arrival& arrival, TimePoint now);
+  bool comes_through_nat(const Message& message, const Datagram& datagram);
   static bool between_nodes(const Mri& mri);
   void deliver(const Message& message, const Arrival& arrival, TransferAttributes attributes, SiiHandle sii,
                std::uint8_t distance);

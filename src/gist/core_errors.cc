@@ -52,12 +52,14 @@ void Core::send_error(const DecodeError& error, const Arrival& arrival, bool to_
   }
   const std::optional<Egress> egress = network_.route(out.destination, {});
   if (!egress) return;
-  // 7.2.1: through a legacy NAT the Error looks like the reply to what came.
-  const bool like_a_reply = to_ip_source && network_.is_local(in.destination);
-  out.source = like_a_reply ? in.destination : egress->address;
+  // 7.2.1: through a legacy NAT the Error has to look like the reply to what came, wherever that was sent to.
+  const bool local = network_.is_local(in.destination);
+  const bool through_nat = to_ip_source && error.kind == ErrorKind::kUntranslatedObject;
+  out.source = to_ip_source && (local || through_nat) ? in.destination : egress->address;
   out.source_port = config_.udp_port;
   out.destination_port = in.source_port;
-  m.nli = own_nli(out.source, 0);
+  m.header.source_is_signalling = local || !through_nat;
+  m.nli = own_nli(m.header.source_is_signalling ? out.source : egress->address, 0);
   Bytes payload = fitting(m, out.destination, *egress);
   if (payload.empty())
     return event(Event::Type::kTooLargeForError, error.header.nslp, out.destination, "");

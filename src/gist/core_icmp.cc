@@ -18,8 +18,10 @@ Querying* Core::quoted_query(ByteSpan quoted, bool& shown) {
   CommonHeader header;
   if (m) {
     mri = m->mri, session = m->session, header = m->header;
+    if (m->nat_traversal) mri = m->nat_traversal->original_mri;  // it was translated on its way
   } else {
     mri = m.error().mri, session = m.error().session, header = m.error().header;
+    if (m.error().nat_traversal) mri = m.error().nat_traversal->original_mri;
   }
   if (!mri || !session || header.message_type() != MessageType::kQuery) return nullptr;
   Querying* q = queriers_.find({*mri, *session, header.nslp});

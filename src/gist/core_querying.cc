@@ -262,13 +262,19 @@ void Core::receive_response(const Message& m, const Arrival& arrival, TimePoint 
   }
   if (arrival.datagram && m.header.source_is_signalling &&
       arrival.datagram->source != m.nli->interface_address) {
-    // 7.2.1: a legacy NAT on the way ends the handshake.
+    // 7.2.1: a legacy NAT on the way ends the handshake. The application is told what one on this side would have been
+    // told by the peer.
     event(Event::Type::kDropped, m.header.nslp, arrival.datagram->source, "legacy NAT before the responder");
-    return querying_event(q, QueryingEvent::kRefused, now);
+    Message untranslated;
+    untranslated.error.emplace();
+    untranslated.error->code = code_of(ErrorKind::kUntranslatedObject);
+    untranslated.error->subcode = subcode_of(ErrorKind::kUntranslatedObject);
+    return querying_event(q, QueryingEvent::kRefused, now, &untranslated);
   }
   if (const Association* a = arrival.association) {
+    // A NAT does not look into associations: there the NLI has the other side's address.
     const bool same_peer = a->peer_known && a->peer_identity == m.nli->peer_identity &&
-                           a->peer_address == m.nli->interface_address;
+                           (m.nat_traversal || a->peer_address == m.nli->interface_address);
     if (!same_peer) return refuse(ErrorKind::kIncorrectlyDelivered, m, arrival, now);
     const TransferAttributes wanted{q.wants_reliable, q.wants_secure};
     if (!fits(*a, wanted) || !authorised(*a, q.key.mri)) return querying_event(q, QueryingEvent::kRefused, now);
@@ -286,7 +292,9 @@ void Core::install_responder(Querying& q, const Message& m, const Arrival& arriv
   }
   std::uint16_t port = arrival.datagram ? arrival.datagram->source_port : std::uint16_t{0};
   if (!arrival.datagram) port = arrival.association->peer_udp_port;
-  set_peer(q, {m.nli->peer_identity, m.nli->interface_address, port ? port : kUdpPort});
+  q.beyond_nat = m.nat_traversal.has_value();
+  const IpAddress& address = q.beyond_nat && arrival.association ? arrival.association->peer_address : m.nli->interface_address;
+  set_peer(q, {m.nli->peer_identity, address, port ? port : kUdpPort});
   q.had_upstream |= responders_.find({inverted(q.key.mri), q.key.session, q.key.nslp}) != nullptr;
   choose_association(q, m, arrival, now);
 }

@@ -75,12 +75,27 @@ bool Core::between_nodes(const Mri& mri) { return usable(source_of(mri)) && usab
 bool Core::addresses_agree(const Message& m, const Arrival& arrival, TimePoint now) {
   if (!arrival.datagram || !m.header.source_is_signalling) return true;
   if (arrival.datagram->source == m.nli->interface_address) return true;
+  if (comes_through_nat(m, *arrival.datagram)) return true;
   if (m.type() == MessageType::kQuery)
     refuse(ErrorKind::kUntranslatedObject, m, arrival, now,
            {object_type_info(static_cast<std::uint16_t>(ObjectType::kMri))}, true);
   else
     event(Event::Type::kDropped, m.header.nslp, arrival.datagram->source, "IP source differs from the NLI");
   return false;
+}
+
+// 7.2.2: after the handshake a GIST-aware NAT changes nothing in messages, so that their NLI is of the other side.
+bool Core::comes_through_nat(const Message& m, const Datagram& datagram) {
+  if (m.type() == MessageType::kConfirm) return m.responder_cookie.has_value();  // which says what to compare with
+  if (m.type() != MessageType::kData || m.header.context_free || m.header.explicitly_routed) return false;
+  const RoutingKey key = local_key(*m.mri, *m.session, m.header.nslp);
+  const auto from_peer = [&](const RoutingState& state) {
+    const Peer* peer = peers_.find(state.sii);
+    return state.beyond_nat && peer && peer->address == datagram.source;
+  };
+  const Querying* querier = queriers_.find(key);
+  const Responding* responder = responders_.find(key);
+  return (querier && from_peer(*querier)) || (responder && from_peer(*responder));
 }
 
 // State is kept under the local form of the MRI; a peer beyond a NAT uses another.

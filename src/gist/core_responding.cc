@@ -98,6 +98,7 @@ void Core::accept_query(const ReceivedQuery& query, const Bytes& data, TimePoint
     set_status(*r, RouteStatus::kTentative, true);  // 7.1.2: the flow comes another way
   if (m.nat_traversal) {
     if (r->wire_mri) translations_.erase({*r->wire_mri, key.session, key.nslp});
+    r->beyond_nat = true;
     r->wire_mri = std::make_unique<Mri>(inverted(m.nat_traversal->original_mri));
     translations_[{*r->wire_mri, key.session, key.nslp}] = key;
   }
@@ -239,6 +240,9 @@ void Core::receive_confirm(const Message& m, const Arrival& arrival, TimePoint n
     }
     return;
   }
+  const IpAddress& expected = cookie && cookie->local_nli ? cookie->local_nli->interface_address : m.nli->interface_address;
+  if (arrival.datagram && m.header.source_is_signalling && arrival.datagram->source != expected)
+    return event(Event::Type::kDropped, m.header.nslp, arrival.datagram->source, "IP source differs from the NLI");
   if (cookie && cookie->local_mri) key.mri = inverted(*cookie->local_mri);
   Responding* r = responders_.find(key);
   if (!cookie) {
@@ -256,6 +260,7 @@ void Core::receive_confirm(const Message& m, const Arrival& arrival, TimePoint n
     r->interface = cookie->interface;
     if (cookie->local_mri) {
       r->wire_mri = std::make_unique<Mri>(wire.mri);
+      r->beyond_nat = true;
       translations_[wire] = key;
     }
   }
@@ -307,7 +312,7 @@ void Core::install_querier(Responding& r, const Message* confirm, const Arrival*
   const Nli* nli = r.claimant ? &r.claimant->nli : nullptr;
   if (confirm && !(nli && r.wire_mri)) nli = cookie && cookie->local_nli ? &*cookie->local_nli : &*confirm->nli;
   std::uint16_t port = r.claimant ? r.claimant->udp_port : std::uint16_t{0};
-  if (arrival && arrival->datagram && !r.wire_mri) port = arrival->datagram->source_port;
+  if (arrival && arrival->datagram) port = arrival->datagram->source_port;
   set_peer(r, {nli->peer_identity, nli->interface_address, port ? port : kUdpPort});
   if (arrival && arrival->association) {
     if (arrival->association->peer_udp_port == 0) arrival->association->peer_udp_port = port;

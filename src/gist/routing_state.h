@@ -27,6 +27,7 @@ struct RoutingState {
   RoutingKey key;
   RouteStatus status = RouteStatus::kBad;
   std::uint8_t ip_distance = 0;  // IP hops to the peer, 0: not known
+  bool beyond_nat = false;        // the peer is: what its later messages say of their address is its own side's
   SiiHandle sii{};               // the peer; none until it is known
   AssociationId association{};   // 0: D-mode
   std::vector<SendMessage> stored;

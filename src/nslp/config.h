@@ -18,6 +18,7 @@ struct Config {
   std::string node = "node";     // this node's name in response stacks, as ncm::is_node_name() wants it
   IpAddress address;             // its address there; unspecified: not told
   std::vector<IpAddress> local;  // all of its addresses
+  std::vector<IpAddress> outside;  // behind a NAT: by which addresses the world knows hosts on this side
   bool hosts_modules = true;     // false: a publisher's or user's host, which only sends requests
   bool require_toward = true;    // of signed messages, so that one can't be replayed along another path
   bool secure = false;           // ask GIST for authenticated, encrypted associations

@@ -1,5 +1,7 @@
 #include "nslp/core.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "wire/ncm/status.h"
@@ -13,6 +15,21 @@ std::uint32_t next_request_id(const Exchange* last, TimePoint now) {
       std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
   if (!last || static_cast<std::int32_t>(clock - last->request.id) > 0) return clock;
   return last->request.id + 1;
+}
+
+// Why GIST did not send a request, in words for whoever sent it.
+std::string reason_of(const gist::MessageStatus& status) {
+  using gist::SendError;
+  switch (status.error) {
+    case SendError::kRefused:
+      if (status.gist_code == 9 && status.gist_subcode == 4)  // Untranslated Object (RFC 5971, 7.2.1)
+        return "there is a NAT before the next node that does not translate signalling (gistd --nat would)";
+      return fmt::format("the next node refused it with GIST error {}/{}", status.gist_code, status.gist_subcode);
+    case SendError::kUnreachable: return "there is no route to the next node";
+    case SendError::kNoAssociation: return "the next node has no association that would do for it";
+    case SendError::kTooLarge: return "it is too large for the next node";
+    default: return fmt::format("it could not be passed on: {}", to_string(status.error));
+  }
 }
 
 }  // namespace
@@ -124,17 +141,22 @@ Outputs Core::status(const gist::MessageStatus& status, TimePoint now) {
       break;
     case SendError::kRefused:
       if (status.gist_code == 7) last_node(*e, now);  // Endpoint Found (RFC 5971, 4.3.4)
-      else event(*e, ExchangeEvent::kSendFailed, now);
+      else send_failed(*e, status, now);
       break;
     default:
       if (unfit && e->reliable && !config_.secure) {
         e->reliable = false;
         event(*e, ExchangeEvent::kSendAgain, now);
       } else {
-        event(*e, ExchangeEvent::kSendFailed, now);
+        send_failed(*e, status, now);
       }
   }
   return take();
+}
+
+void Core::send_failed(Exchange& e, const gist::MessageStatus& status, TimePoint now) {
+  e.path_failure = reason_of(status);
+  event(e, ExchangeEvent::kSendFailed, now);
 }
 
 void Core::last_node(Exchange& e, TimePoint now) {

@@ -101,6 +101,7 @@ class Core {
   Exchange* by_id(std::uint64_t id);
   Exchange* by_key(const FlowKey& key);
   void last_node(Exchange& e, TimePoint now);
+  void send_failed(Exchange& e, const gist::MessageStatus& status, TimePoint now);
   void set_timer(const Exchange& e, Timer kind, TimePoint at) { timers_.set({e.id, std::uint8_t(kind)}, at); }
   void cancel_timer(const Exchange& e, Timer kind) { timers_.cancel({e.id, std::uint8_t(kind)}); }
   void note(Event::Type type, const gist::SessionId& session, std::string text);

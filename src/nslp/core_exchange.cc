@@ -45,7 +45,8 @@ void Core::perform(Exchange& e, ExchangeAction action, TimePoint now) {
       e.beyond.push_back(unknown_entry(ncm::StatusCode::kNoAnswer, "no answer from beyond this point"));
       return;
     case ExchangeAction::kNotePathFailed:
-      e.beyond.push_back(unknown_entry(ncm::StatusCode::kPathFailed, "the message could not be passed on"));
+      e.beyond.push_back(unknown_entry(ncm::StatusCode::kPathFailed,
+                                       e.path_failure.empty() ? "the message could not be passed on" : e.path_failure));
       return;
     case ExchangeAction::kRespond: return respond(e, now);
     case ExchangeAction::kRepeat: return send_response(e, now);

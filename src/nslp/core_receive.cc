@@ -123,7 +123,9 @@ Status Core::judge(const Exchange& e, ncm::Selection& selection) const {
   if (has_value(ncm, "toward")) {
     const auto toward = IpAddress::parse(*ncm.find("toward"));
     if (!toward) return ncm::refuse(StatusCode::kBadValue, "toward", "is no IP address");
-    if (*toward != end) return ncm::refuse(StatusCode::kWrongPath, "toward", "is not " + end.to_string() + ", where this path leads");
+    // Behind a NAT the flow's end is translated, and what was signed is not.
+    if (*toward != end && std::count(config_.outside.begin(), config_.outside.end(), *toward) == 0)
+      return ncm::refuse(StatusCode::kWrongPath, "toward", "is not " + end.to_string() + ", where this path leads");
   } else if (config_.require_toward && is_signed) {
     return ncm::refuse(StatusCode::kMissingHeader, "toward", "is needed in a signed message along a path");
   }

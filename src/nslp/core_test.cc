@@ -243,6 +243,35 @@ TEST_F(CoreTest, ANewerRequestEndsTheOneBefore) {
   EXPECT_EQ(ended[0].ticket, ClientTicket(1));
 }
 
+TEST_F(CoreTest, BehindANatTowardMayBeTheNatsAddress) {
+  const IpAddress nat = IpAddress::v4(0xc6336401);
+  Config c = core->config();
+  c.outside = {nat};
+  Core behind(c, sessions);
+  const auto asked = [&](Core& node, const std::string& toward) {
+    gist::RecvMessage m = from_gist(request(1, "toward:" + toward + "\n"));
+    m.session.bytes[1] = std::byte(toward.size());
+    return of<AskController>(node.received(m, now)).size();
+  };
+  EXPECT_EQ(asked(behind, nat.to_string()), 1u);
+  EXPECT_EQ(asked(behind, "203.0.113.200"), 0u) << "any other path";
+  EXPECT_EQ(asked(*core, nat.to_string()), 0u) << "where the operator says nothing of it";
+}
+
+TEST_F(CoreTest, ThePathsEndSaysWhyItIsOne) {
+  Outputs o = core->received(from_gist(request()), now);
+  const auto ask = of<AskController>(o)[0];
+  gist::MessageStatus refused = status(of<gist::SendMessage>(o)[0].handle, gist::SendError::kRefused);
+  refused.gist_code = 9;
+  refused.gist_subcode = 4;
+  (void)core->status(refused, now);
+  o = core->controller_answered(ask.ticket, answer(ncm::StatusCode::kRemoved, "a_1"), now);
+  const auto stack = std::get<Response>(*decode(of<gist::SendMessage>(o).at(0).data)).stack;
+  ASSERT_EQ(stack.size(), 2u);
+  EXPECT_EQ(stack[1].code, ncm::StatusCode::kPathFailed);
+  EXPECT_NE(stack[1].text.find("NAT"), std::string::npos) << stack[1].text;
+}
+
 TEST_F(CoreTest, SessionsAreBounded) {
   Config c = core->config();
   c.max_sessions = 2;  // an eighth of that is none

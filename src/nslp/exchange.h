@@ -49,6 +49,7 @@ struct Exchange {
 
   std::optional<Entry> own;   // absent: this node adds none, or its own part is not done
   bool acted = false;         // and did not fail
+  std::string path_failure;   // why the request could not be passed on
   std::vector<Entry> beyond;  // what the nodes further on answered
   std::vector<ForeignObject> foreign;
   Response response;  // kAnswered: as sent, for duplicates

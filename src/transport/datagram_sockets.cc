@@ -237,6 +237,8 @@ Status DatagramSockets::send_query(const gist::Datagram& d, std::uint16_t router
   return send_raw(query_packet(d, router_alert), d);
 }
 
+Status DatagramSockets::send_as(const gist::Datagram& d) { return send_raw(plain_packet(d), d); }
+
 Status DatagramSockets::forward(const gist::Datagram& d) {
   gist::Datagram onward = d;
   onward.interface = 0;  // where it came in, not where it goes

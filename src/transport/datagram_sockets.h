@@ -33,6 +33,8 @@ class DatagramSockets {
   Status send(const gist::Datagram& datagram);
   // With Router Alert Option; from any address.
   Status send_query(const gist::Datagram& datagram, std::uint16_t router_alert);
+  // From an address that is another's.
+  Status send_as(const gist::Datagram& datagram);
   // An intercepted packet goes on: `datagram.ip_header` is there.
   Status forward(const gist::Datagram& datagram);
 

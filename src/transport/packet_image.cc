@@ -24,6 +24,31 @@ void write_udp(ByteWriter& out, const gist::Datagram& d) {
   out.bytes(d.payload);
 }
 
+constexpr std::size_t kOptionWords = 1;
+
+void write_v4(ByteWriter& out, const gist::Datagram& d, std::size_t option_words) {
+  const std::size_t header = 20 + 4 * option_words;
+  out.u8(static_cast<std::uint8_t>(0x40 | header / 4));
+  out.u8(static_cast<std::uint8_t>(d.dscp << 2));
+  out.u16(static_cast<std::uint16_t>(header + kUdpHeader + d.payload.size()));
+  out.u16(0);
+  out.u16(0x4000);
+  out.u8(d.ttl);
+  out.u8(kProtocolUdp);
+  out.u16(0);
+  out.bytes(d.source.bytes());
+  out.bytes(d.destination.bytes());
+}
+
+void write_v6(ByteWriter& out, const gist::Datagram& d, std::size_t length, std::uint8_t next_header) {
+  out.u32(0x60000000u | static_cast<std::uint32_t>(d.dscp) << 22 | (d.flow_label & 0xfffff));
+  out.u16(static_cast<std::uint16_t>(length));
+  out.u8(next_header);
+  out.u8(d.ttl);
+  out.bytes(d.source.bytes());
+  out.bytes(d.destination.bytes());
+}
+
 Bytes finished(ByteWriter& out) {
   Bytes packet = out.take();
   fix_checksums(packet);
@@ -79,32 +104,26 @@ Bytes query_packet(const gist::Datagram& d, std::uint16_t router_alert) {
   ByteWriter out;
   const std::size_t udp = kUdpHeader + d.payload.size();
   if (d.source.is_v4()) {
-    out.u8(0x46);  // six words: the option is one
-    out.u8(static_cast<std::uint8_t>(d.dscp << 2));
-    out.u16(static_cast<std::uint16_t>(24 + udp));
-    out.u16(0);
-    out.u16(0x4000);
-    out.u8(d.ttl);
-    out.u8(kProtocolUdp);
-    out.u16(0);
-    out.bytes(d.source.bytes());
-    out.bytes(d.destination.bytes());
+    write_v4(out, d, kOptionWords);
     out.u8(0x94);  // RFC 2113
     out.u8(4);
     out.u16(router_alert);
   } else {
-    out.u32(0x60000000u | static_cast<std::uint32_t>(d.dscp) << 22 | (d.flow_label & 0xfffff));
-    out.u16(static_cast<std::uint16_t>(8 + udp));
-    out.u8(0);  // hop-by-hop options
-    out.u8(d.ttl);
-    out.bytes(d.source.bytes());
-    out.bytes(d.destination.bytes());
+    write_v6(out, d, 8 + udp, 0);  // hop-by-hop options
     out.u8(kProtocolUdp);
     out.u8(0);
     out.u16(0x0502);  // RFC 2711
     out.u16(router_alert);
     out.u16(0x0100);  // PadN of two bytes
   }
+  write_udp(out, d);
+  return finished(out);
+}
+
+Bytes plain_packet(const gist::Datagram& d) {
+  ByteWriter out;
+  if (d.source.is_v4()) write_v4(out, d, 0);
+  else write_v6(out, d, kUdpHeader + d.payload.size(), kProtocolUdp);
   write_udp(out, d);
   return finished(out);
 }

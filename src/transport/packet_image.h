@@ -20,5 +20,7 @@ Bytes rebuild_packet(const gist::Datagram& datagram);
 
 // A Q-mode packet: Router Alert Option with `router_alert`, for IPv4 also DF.
 Bytes query_packet(const gist::Datagram& datagram, std::uint16_t router_alert);
+// The same without the option: what goes out from an address that is not this node's.
+Bytes plain_packet(const gist::Datagram& datagram);
 
 }  // namespace netserv::transport

@@ -1,0 +1,185 @@
+#include "gist/nat.h"
+
+#include <gtest/gtest.h>
+
+#include "gist/testing/world.h"
+
+namespace netserv::gist::testing {
+namespace {
+
+const IpAddress kOutside = IpAddress::v4(0xc6336401), kHost = IpAddress::v4(0xc0a80105), kRouter = IpAddress::v4(0xc0a80001);
+const IpAddress kFar = IpAddress::v4(0xcb007107), kPeer = IpAddress::v4(0xc6336463);
+
+class TranslationTest : public ::testing::Test {
+ protected:
+  TranslationTest() : nat({kOutside, {*Prefix::parse("192.168.0.0/16")}, kHost, {{2701, kRouter, 270}}}, crypto) {}
+
+  static Datagram wrap(const Message& m, IpAddress source, IpAddress destination) {
+    Datagram d;
+    d.source = source;
+    d.destination = destination;
+    d.source_port = d.destination_port = kUdpPort;
+    d.ttl = 60;
+    d.interface = 3;
+    d.payload = encode_datagram(m).value();
+    return d;
+  }
+  static Message query(IpAddress from, IpAddress source, IpAddress destination) {
+    Message m;
+    m.header.type = static_cast<std::uint8_t>(MessageType::kQuery);
+    m.header.hops = 10;
+    m.header.nslp = kNslp;
+    m.header.context_free = m.header.reply_requested = m.header.source_is_signalling = true;
+    PathCoupledMri mri;
+    mri.source = source;
+    mri.destination = destination;
+    m.mri = mri;
+    m.session.emplace().bytes.fill(std::byte{7});
+    m.nli = Nli{60, Milliseconds(30000), Bytes(4, std::byte{9}), from};
+    m.query_cookie = Bytes(8, std::byte{1});
+    return m;
+  }
+  // The answer to a Query as it arrived.
+  static Message response(const Message& q, IpAddress from) {
+    Message m;
+    m.header.type = static_cast<std::uint8_t>(MessageType::kResponse);
+    m.header.hops = 10;
+    m.header.nslp = q.header.nslp;
+    m.header.source_is_signalling = m.header.reply_requested = true;
+    m.nat_traversal = q.nat_traversal;
+    m.mri = inverted(*q.mri);
+    m.session = q.session;
+    m.nli = Nli{60, Milliseconds(30000), Bytes(4, std::byte{5}), from};
+    m.query_cookie = q.query_cookie;
+    m.responder_cookie = Bytes(8, std::byte{2});
+    m.stack_proposal = StackProposal{{{static_cast<std::uint8_t>(MaProtocol::kForwardsTcp)}}};
+    m.stack_configuration = StackConfiguration{Milliseconds(30000), {forwards_tcp_option(270)}};
+    return m;
+  }
+  static Message read(const Datagram& d) { return decode_datagram(d.payload).value(); }
+
+  SeededCrypto crypto{1};
+  Nat nat;
+};
+
+TEST_F(TranslationTest, AQueryThatLeavesSpeaksOfTheFlowAsItIsOutside) {
+  const Message sent = query(kHost, kHost, kFar);
+  const auto out = nat.translate(wrap(sent, kHost, kFar));
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->way, Nat::Way::kQuery);
+  EXPECT_EQ(out->datagram.source, kOutside);
+  EXPECT_EQ(out->datagram.destination, kFar);
+  EXPECT_EQ(out->datagram.ttl, 59);
+  const Message m = read(out->datagram);
+  EXPECT_EQ(m.header.hops, 9);
+  EXPECT_EQ(source_of(*m.mri), kOutside);
+  EXPECT_EQ(destination_of(*m.mri), kFar);
+  EXPECT_EQ(m.nli->interface_address, kOutside);
+  EXPECT_EQ(m.nli->peer_identity, sent.nli->peer_identity);
+  ASSERT_TRUE(m.nat_traversal);
+  EXPECT_EQ(m.nat_traversal->original_mri, *sent.mri);
+  EXPECT_TRUE(m.nat_traversal->lists(ObjectType::kMri));
+  EXPECT_TRUE(m.nat_traversal->lists(ObjectType::kNli));
+  EXPECT_EQ(m.query_cookie, sent.query_cookie);
+}
+
+TEST_F(TranslationTest, ItsAnswerFindsTheQuerierAndOnlyThat) {
+  const auto out = nat.translate(wrap(query(kHost, kHost, kFar), kHost, kFar));
+  Message answer = response(read(out->datagram), kPeer);
+  const Datagram came = wrap(answer, kPeer, kOutside);
+  const auto back = nat.translate(came);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->way, Nat::Way::kReply);
+  EXPECT_EQ(back->datagram.source, kPeer);
+  EXPECT_EQ(back->datagram.destination, kHost);
+  EXPECT_EQ(back->datagram.payload, came.payload) << "the MRI stays, the peer's address can be reached";
+
+  answer.nat_traversal->replaced.at(0).at(7) ^= std::byte{1};
+  EXPECT_FALSE(nat.translate(wrap(answer, kPeer, kOutside))) << "another host inside";
+  answer = response(read(out->datagram), kPeer);
+  answer.session->bytes[0] ^= std::byte{1};
+  EXPECT_FALSE(nat.translate(wrap(answer, kPeer, kOutside))) << "another session";
+}
+
+TEST_F(TranslationTest, AnErrorFindsTheQuerierToo) {
+  const auto out = nat.translate(wrap(query(kHost, kHost, kFar), kHost, kFar));
+  const Message q = read(out->datagram);
+  Message m;
+  m.header.type = static_cast<std::uint8_t>(MessageType::kError);
+  m.header.hops = 10;
+  m.header.source_is_signalling = true;
+  m.nat_traversal = q.nat_traversal;
+  m.nli = Nli{0, Milliseconds(30000), Bytes(4, std::byte{5}), kPeer};
+  DecodeError error;
+  error.kind = ErrorKind::kEndpointFound;
+  error.header = q.header;
+  error.session = q.session;
+  error.mri = q.mri;
+  m.error = error.to_object();
+  const auto back = nat.translate(wrap(m, kPeer, kOutside));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->datagram.destination, kHost);
+}
+
+TEST_F(TranslationTest, AQueryThatEntersGoesToTheExposedHost) {
+  const auto out = nat.translate(wrap(query(kPeer, kFar, kOutside), kPeer, kOutside));
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->way, Nat::Way::kQuery);
+  EXPECT_EQ(out->datagram.source, kPeer) << "S=1: the querier's address, as its NLI says";
+  EXPECT_EQ(out->datagram.destination, kHost);
+  const Message m = read(out->datagram);
+  EXPECT_EQ(destination_of(*m.mri), kHost);
+  EXPECT_EQ(m.nli->interface_address, kPeer);
+
+  const auto back = nat.translate(wrap(response(m, kRouter), kRouter, kPeer));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->way, Nat::Way::kInPlace);
+  const Message answer = read(back->datagram);
+  EXPECT_EQ(answer.nli->interface_address, kOutside);
+  EXPECT_EQ(forwards_tcp_port(*answer.stack_configuration, 1), 2701);
+  EXPECT_EQ(answer.mri, inverted(*m.mri)) << "unchanged: the querier goes by the original one";
+}
+
+TEST_F(TranslationTest, ANodeWithoutADoorCanNotBeConnectedTo) {
+  const auto out = nat.translate(wrap(query(kPeer, kFar, kOutside), kPeer, kOutside));
+  const auto back = nat.translate(wrap(response(read(out->datagram), kHost), kHost, kPeer));
+  ASSERT_TRUE(back);
+  EXPECT_TRUE(read(back->datagram).stack_configuration->options.at(0).do_not_use);
+}
+
+TEST_F(TranslationTest, WhatItCanNotTranslateStaysAsItIs) {
+  Message ports = query(kHost, kHost, kFar);
+  std::get<PathCoupledMri>(*ports.mri).protocol = 17;
+  std::get<PathCoupledMri>(*ports.mri).source_port = 5060;
+  EXPECT_FALSE(nat.translate(wrap(ports, kHost, kFar))) << "the NAT's choice";
+  EXPECT_FALSE(nat.translate(wrap(query(kHost, kHost, kRouter), kHost, kRouter))) << "it stays inside";
+  EXPECT_FALSE(nat.translate(wrap(query(kPeer, kPeer, kFar), kPeer, kFar))) << "it stays outside";
+  Message plain = response(query(kHost, kHost, kFar), kPeer);
+  EXPECT_FALSE(nat.translate(wrap(plain, kPeer, kOutside))) << "no NAT-Traversal object";
+  Message last = query(kHost, kHost, kFar);
+  last.header.hops = 1;
+  EXPECT_FALSE(nat.translate(wrap(last, kHost, kFar)));
+}
+
+TEST_F(TranslationTest, TwoNatsInARow) {
+  const IpAddress between = IpAddress::v4(0x64400005), core = IpAddress::v4(0xcb007101);
+  Nat home({between, {*Prefix::parse("192.168.0.0/16")}, {}, {}}, crypto);
+  Nat carrier({core, {*Prefix::parse("100.64.0.0/10")}, {}, {}}, crypto);
+  const Message sent = query(kHost, kHost, kFar);
+  const auto first = home.translate(wrap(sent, kHost, kFar));
+  const auto second = carrier.translate(first->datagram);
+  ASSERT_TRUE(second);
+  const Message m = read(second->datagram);
+  EXPECT_EQ(m.nat_traversal->original_mri, *sent.mri);
+  EXPECT_EQ(source_of(*m.mri), core);
+  EXPECT_EQ(m.nat_traversal->replaced.size(), 2u);
+  const auto back = carrier.translate(wrap(response(m, kPeer), kPeer, core));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->datagram.destination, between);
+  const auto home_again = home.translate(back->datagram);
+  ASSERT_TRUE(home_again);
+  EXPECT_EQ(home_again->datagram.destination, kHost);
+}
+
+}  // namespace
+}  // namespace netserv::gist::testing
