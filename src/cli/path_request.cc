@@ -25,10 +25,12 @@ constexpr milliseconds kPollEvery{300};
 Result<client::Route> route_of(const PathOptions& o) {
   auto usage = [](const char* option, const Error& e) { return fail(Origin::kPublisher, option, e.message(), kExitUsage); };
   auto destination = IpAddress::parse(o.toward);
-  if (!destination) return usage("--toward", destination.error());
+  if (!destination) return fail(Origin::kPublisher, "--toward", destination.error().message() + ": give the user's address, not a name", kExitUsage);
   if (o.source.empty()) return client::route_toward(*destination);
   auto source = IpAddress::parse(o.source);
   if (!source) return usage("--source", source.error());
+  if (source->is_v4() != destination->is_v4())
+    return fail(Origin::kPublisher, "--source", o.source + " is not of the IP version of " + o.toward, kExitUsage);
   return client::Route{*source, *destination};
 }
 
@@ -81,6 +83,15 @@ json to_json(const client::NodeAnswer& n) {
           {"state", e.state},
           {"body", body},
           {"body_left_out", e.body_left_out}};
+}
+
+// What those who refused leave to be done, a line each.
+std::string hints(const client::PathAnswer& answer) {
+  std::string out;
+  for (const client::NodeAnswer& n : answer.nodes)
+    if (const std::string next = what_next(n.entry.code, n.entry.object); !next.empty())
+      out += printable(fmt::format("netserv: {}: {}: {}{}", n.entry.node, n.entry.object, n.entry.text, next)) + "\n";
+  return out;
 }
 
 }  // namespace
@@ -151,8 +162,11 @@ int run_along_path(RequestOptions request, const PathOptions& o) {
     for (const client::NodeAnswer& n : answer->nodes)
       if (const json body = json::parse(n.entry.body, nullptr, false); !body.is_discarded() && !body.empty())
         std::cout << "\n" << printable(n.entry.node) << "\n" << describe_value(body) << std::flush;
+  if (!o.json) std::cerr << hints(*answer) << std::flush;
   if (!followed) return refuse(followed.error());
-  if (answer->outcome() == client::Outcome::kNoNode) std::cerr << "netserv: no node acted on the path to " << o.toward << "\n";
+  if (answer->outcome() == client::Outcome::kNoNode)
+    std::cerr << "netserv: no node acted on the path to " << o.toward
+              << (answer->nodes.empty() ? "; gist-ping shows who speaks GIST there\n" : ": none was chosen (--nodes)\n");
   return exit_code_of(*answer);
 }
 

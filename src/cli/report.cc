@@ -54,22 +54,22 @@ ncm::StatusCode code_to_show(const ncm::Response& r) {
   return r.code;
 }
 
-// Where the refusal alone leaves its reader without a next step.
-std::string what_next(const ncm::Response& r) {
-  switch (r.code) {
-    case ncm::StatusCode::kUnknownPublisher: return "; its operator adds you with your public key (KEY.pub)";
-    case ncm::StatusCode::kMissingHeader:
-      return r.object == "digest" ? "; give --module-file, --fetch-digest or --digest" : "";
-    default: return "";
-  }
-}
-
 int exit_code_of_status(ncm::StatusCode code) {
   if (!ncm::is_failure(code)) return kExitOk;
+  if (code == ncm::StatusCode::kNoAnswer) return kExitTimeout;
+  if (ncm::class_of(code) == ncm::StatusClass::kSignallingFailure) return kExitUnavailable;  // nobody was asked
   return ncm::class_of(code) == ncm::StatusClass::kTransientFailure ? kExitFailed : kExitRefused;
 }
 
 }  // namespace
+
+std::string what_next(ncm::StatusCode code, std::string_view object) {
+  switch (code) {
+    case ncm::StatusCode::kUnknownPublisher: return "; its operator adds you with your public key (KEY.pub)";
+    case ncm::StatusCode::kMissingHeader: return object == "digest" ? "; give --module-file, --fetch-digest or --digest" : "";
+    default: return "";
+  }
+}
 
 int exit_code_of(const Error& error) {
   if (error.code > 0 && error.code < 100) return error.code;
@@ -120,7 +120,7 @@ int show(const ncm::Response& r, bool as_json) {
   }
   std::string where = r.node.empty() ? "" : r.node + ": ";
   if (code != kExitOk) {
-    std::cerr << printable("netserv: " + where + describe_failure(r) + what_next(r)) << "\n";
+    std::cerr << printable("netserv: " + where + describe_failure(r) + what_next(r.code, r.object)) << "\n";
     return code;
   }
   std::cout << printable(where + r.object + " " + state_and_text(r)) << "\n";

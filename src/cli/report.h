@@ -24,6 +24,8 @@ nlohmann::json to_json(const ncm::Response& response);
 std::string describe_failure(const ncm::Response& response);
 // "STATE TEXT", each once.
 std::string state_and_text(const ncm::Response& response);
+// The next step where a refusal alone does not show it: "; ...", else empty.
+std::string what_next(ncm::StatusCode code, std::string_view object);
 // One response for people: refusals on standard error. Returns the exit code.
 int show(const ncm::Response& response, bool as_json);
 

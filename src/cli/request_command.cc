@@ -136,10 +136,13 @@ void add_setup(CLI::App& app, int& exit_code, bool trigger = false) {
   o->request.verb = ncm::Verb::kSetup;
   auto& headers = o->request.headers;
   CLI::App* command = app.add_subcommand("setup", "Install or refresh a module on a node");
-  command->footer(
-      "Example:\n"
-      "  netserv setup NetMonitor_1.0.0 --url http://example.com/netmonitor.wasm --module-file netmonitor.wasm \\\n"
-      "    --filter-proto udp --filter-port 5060 --property visualizer_ip=192.0.2.7 --user janedoe --key janedoe.key");
+  const std::string_view module =
+      "--url http://example.com/netmonitor.wasm --module-file netmonitor.wasm \\\n"
+      "    --filter-proto udp --filter-port 5060 --property visualizer_ip=192.0.2.7 --user janedoe --key janedoe.key\n";
+  const std::string on_path = fmt::format("  netserv {}setup NetMonitor_1.0.0 --toward 198.51.100.7 {}", trigger ? "trigger " : "", module);
+  command->footer(trigger ? "Example:\n" + on_path
+                          : fmt::format("Example:\n"
+                                        "  netserv setup NetMonitor_1.0.0 {}{}", module, on_path));
   command->add_option("ID", o->request.object, "name_version");
   command->add_option("--url", headers["url"], "Where the node fetches the module (http, https)");
   command->add_option("--digest", headers["digest"], "SHA-256 of the module, hex");
@@ -164,7 +167,9 @@ void add_remove(CLI::App& app, int& exit_code, bool trigger = false) {
   o->path.trigger = trigger;
   o->request.verb = ncm::Verb::kRemove;
   CLI::App* command = app.add_subcommand("remove", "Remove a module from a node");
-  command->footer("Example:\n  netserv remove NetMonitor --user janedoe --key janedoe.key     (all versions)");
+  command->footer(trigger ? "Example:\n  netserv trigger remove NetMonitor --toward 198.51.100.7 --user janedoe --key janedoe.key"
+                          : "Example:\n  netserv remove NetMonitor --user janedoe --key janedoe.key     (all versions)\n"
+                            "  netserv remove NetMonitor_1.0.0 --toward 198.51.100.7 --user janedoe --key janedoe.key");
   command->add_option("ID", o->request.object, "name_version, or name for all versions");
   add_common(*command, o);
   command->callback([o, &exit_code] { exit_code = run(*o); });
@@ -175,7 +180,10 @@ void add_probe(CLI::App& app, int& exit_code, bool trigger = false) {
   o->path.trigger = trigger;
   o->request.verb = ncm::Verb::kProbe;
   CLI::App* command = app.add_subcommand("probe", "Ask a node about itself, your policy there, or your modules");
-  command->footer("Example:\n  netserv probe --kind capabilities\n  netserv probe NetMonitor_1.0.0 --user janedoe --key janedoe.key");
+  command->footer(trigger ? "Example:\n  netserv trigger probe --kind node --toward 198.51.100.7 --user janedoe --key janedoe.key"
+                          : "Example:\n  netserv probe --kind capabilities\n"
+                            "  netserv probe NetMonitor_1.0.0 --user janedoe --key janedoe.key\n"
+                            "  netserv probe --kind node --toward 198.51.100.7              (who is on the path)");
   command->add_option("ID", o->request.object, "name_version, or name for all versions; without it all of your modules");
   command->add_option("--kind", o->request.headers["probe"], "module, node, capabilities or policy (default: module)")
       ->check(CLI::IsMember({"module", "node", "capabilities", "policy"}));

@@ -142,6 +142,10 @@ class Pinger {
   void on_status(const gist::MessageStatus& status) {
     if (status.error == gist::SendError::kNone) return;
     error_ = std::string(gist::to_string(status.error));
+    if (status.gist_code == 9 && status.gist_subcode == 4)
+      error_ = "there is a NAT on the way that does not translate signalling";
+    else if (status.error == gist::SendError::kRefused)
+      error_ += fmt::format(" (GIST error {}/{})", status.gist_code, status.gist_subcode);
     complete_ = complete_ || status.error == gist::SendError::kNoNextNode;
     end_of(static_cast<std::uint16_t>(status.handle.value()));
   }
@@ -183,7 +187,7 @@ Result<gist::Mri> flow_of(const Options& o) {
   if (o.source.empty()) {
     NETSERV_ASSIGN(auto network, transport::IpNetwork::open({}));
     const auto egress = network->route(mri.destination, {});
-    if (!egress) return fail(Origin::kOperator, o.target, "no route");
+    if (!egress) return fail(Origin::kOperator, o.target, "this host has no route there");
     mri.source = egress->address;
   } else {
     NETSERV_ASSIGN(mri.source, IpAddress::parse(o.source));
@@ -203,7 +207,11 @@ int run(const Options& o) {
   auto mri = flow_of(o);
   if (!mri) return failed(mri.error());
   auto client = transport::ApiClient::open(o.socket, {gist::NslpId(transport::kPingNslp), "gist-ping"});
-  if (!client) return failed(client.error());
+  if (!client) {
+    Error error = client.error();
+    error.text += "; is gistd running, and may you open its socket (--socket)?";
+    return failed(error);
+  }
   sys::EventLoop loop;
   Pinger pinger(loop, o, *std::move(client), *std::move(mri));
   auto stop = loop.on_signal(SIGINT, [&] { loop.stop(); });
@@ -221,11 +229,12 @@ int main(int argc, char** argv) {
   app.add_option("target", o.target, "IP address")->required();
   app.add_option("--source", o.source, "The flow's source, if not this host");
   app.add_option("--socket", o.socket, "gistd's API socket")->capture_default_str();
-  app.add_option("-c,--count", o.count)->check(CLI::Range(1u, 65535u))->capture_default_str();
-  app.add_option("-i,--interval-ms", o.interval_ms)->check(CLI::Range(1u, 3'600'000u))->capture_default_str();
+  app.add_option("-c,--count", o.count, "How many requests")->check(CLI::Range(1u, 65535u))->capture_default_str();
+  app.add_option("-i,--interval-ms", o.interval_ms, "Pause between them")->check(CLI::Range(1u, 3'600'000u))->capture_default_str();
   app.add_option("-W,--timeout-ms", o.timeout_ms, "How long to wait for the end of a path")
       ->check(CLI::Range(1u, 3'600'000u))->capture_default_str();
-  app.add_flag("--json", o.json);
+  app.add_flag("--json", o.json, "One JSON object at the end instead of text");
+  app.footer("Example:\n  gist-ping 198.51.100.7\n  gist-ping --json -c 1 2001:db8::7 | jq '.path[].name'");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -134,7 +134,7 @@ void Nslpd::handle(std::uint64_t id, const nslp::SendAlongPath& request) {
   if (!ncm) return refuse(ncm.error());
   if (!session) return refuse({Origin::kPeer, "session", "is not 16 bytes", 0});
   if (!gist_.attached())
-    return refuse({Origin::kSystem, settings_.gist_socket, "gistd is not there", ncm::number(ncm::StatusCode::kPathFailed)});
+    return refuse({Origin::kSystem, settings_.gist_socket, "gistd is not there: is it running, and may nslpd open its socket?", ncm::number(ncm::StatusCode::kPathFailed)});
   for (const auto& [other, client] : clients_)
     if (other != id && client.sessions.contains(*session)) return refuse({Origin::kPeer, "session", "is another program's", 0});
   Client& client = clients_.at(id);

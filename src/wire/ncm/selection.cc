@@ -34,7 +34,8 @@ Result<Selection> parse_selection(std::string_view value) {
   NETSERV_ASSIGN(auto items, split_list("nodes", value, kMaxSelectedNodes));
   for (std::string_view item : items) {
     if (!is_node_name(item))
-      return refuse(StatusCode::kBadValue, "nodes", fmt::format("\"{}\" is no node's name or address", shorten(item)));
+      return refuse(StatusCode::kBadValue, "nodes",
+                    fmt::format("\"{}\" is no node's name or address, nor all, last, first=N or matching", shorten(item)));
     const auto address = IpAddress::parse(item);
     out.nodes.push_back(address ? address->to_string() : std::string(item));
   }
