@@ -18,6 +18,7 @@ using __u64 = unsigned long long;
 #define NSX_MAX_FILTERS 65536
 #define NSX_MAX_SOCKETS 256 /* AF_XDP sockets: one for each interface and receive queue */
 #define NSX_PACKET_MAX 2048 /* a ring slot: what is longer from the IP header on is the kernel's */
+#define NSX_FRAME_MAX 2104 /* what fits into a frame of packet memory (umem.h), VLAN tags and padding included */
 #define NSX_SNAP_SMALL 64 /* copies up to this take a small record */
 #define NSX_SNAP_MAX 2048 /* longer ones are cut here */
 
@@ -26,10 +27,11 @@ struct nsx_shape {
   __u8 family;       /* 4, 6; 0: end of the list */
   __u8 has_protocol;
   __u8 has_port;
-  __u8 source_length; /* prefix bits; 0: any */
-  __u8 destination_length;
-  __u8 reserved[3];
+  __u8 reserved;
+  __u32 source_mask[4]; /* of the prefix's length, network order; all 0: any */
+  __u32 destination_mask[4];
 };
+NSX_ASSERT(sizeof(struct nsx_shape) == 36);
 
 struct nsx_key {
   __u32 shape; /* index into the shapes */

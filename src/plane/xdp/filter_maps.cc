@@ -9,13 +9,22 @@ namespace {
 
 bool same_shape(const nsx_shape& a, const nsx_shape& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
+void put_mask(__u32 (&out)[4], const std::optional<Prefix>& prefix) {
+  unsigned left = prefix ? prefix->length() : 0;
+  for (__u32& word : out) {
+    unsigned bits = std::min(left, 32u);
+    word = bits == 0 ? 0 : htonl(0xffffffffu << (32 - bits));
+    left -= bits;
+  }
+}
+
 nsx_shape shape_of(const Filter& f, std::uint8_t family) {
   nsx_shape shape{};
   shape.family = family;
   shape.has_protocol = f.protocol ? 1 : 0;
   shape.has_port = f.destination_port ? 1 : 0;
-  shape.source_length = f.source ? static_cast<__u8>(f.source->length()) : 0;
-  shape.destination_length = f.destination ? static_cast<__u8>(f.destination->length()) : 0;
+  put_mask(shape.source_mask, f.source);
+  put_mask(shape.destination_mask, f.destination);
   return shape;
 }
 

@@ -97,13 +97,9 @@ struct headers {
   __u8 tos;
 };
 
-static __always_inline __u32 mask_of(__u32 bits) {
-  return bits >= 32 ? 0xffffffff : bits == 0 ? 0 : bpf_htonl(0xffffffffu << (32 - bits));
-}
-
-static __always_inline void masked(__u32 out[4], const __u32 in[4], __u32 bits) {
+static __always_inline void masked(__u32 out[4], const __u32 in[4], const __u32 mask[4]) {
 #pragma unroll
-  for (int i = 0; i < 4; i++) out[i] = in[i] & mask_of(bits > 32u * i ? bits - 32u * i : 0);
+  for (int i = 0; i < 4; i++) out[i] = in[i] & mask[i];
 }
 
 struct matching {
@@ -119,8 +115,8 @@ static long match_shape(__u32 index, void* context) {
   struct nsx_key key = {.shape = index};
   if (shape->has_protocol) key.protocol = m->packet->protocol;
   if (shape->has_port) key.port = m->packet->port;
-  masked(key.source, m->packet->source, shape->source_length);
-  masked(key.destination, m->packet->destination, shape->destination_length);
+  masked(key.source, m->packet->source, shape->source_mask);
+  masked(key.destination, m->packet->destination, shape->destination_mask);
   struct nsx_value* value = bpf_map_lookup_elem(&filters, &key);
   if (!value) return 0;
   m->found.in_path |= value->in_path;
@@ -142,11 +138,11 @@ static __always_inline void lose_copy(void) {
 
 // `room` is a constant power of two, as bpf_ringbuf_reserve wants it; 1 <= length <= room.
 static __always_inline void copy_record(struct xdp_md* ctx, const struct headers* h, __u32 length, __u32 room,
-                                        __u32 sampled_one_in) {
+                                        __u32 sampled_one_in, __u64 now_ns) {
   length = ((length - 1) & (room - 1)) + 1;  // changes nothing; tells the verifier the range
   struct nsx_copy* record = bpf_ringbuf_reserve(&copies, sizeof *record + room, 0);
   if (!record) return lose_copy();
-  record->received_ns = bpf_ktime_get_ns();
+  record->received_ns = now_ns;
   record->ingress = ctx->ingress_ifindex;
   record->original_length = h->total_length;
   record->length = length;
@@ -161,13 +157,13 @@ static __always_inline void copy_record(struct xdp_md* ctx, const struct headers
 }
 
 static __always_inline void copy_to_observers(struct xdp_md* ctx, const struct headers* h,
-                                              const struct nsx_value* found) {
+                                              const struct nsx_value* found, __u64 now_ns) {
   if (found->sample_one_in > 1 && bpf_get_prandom_u32() % found->sample_one_in != 0) return;
   __u32 length = h->total_length;
   if (found->snap_length < length) length = found->snap_length;
-  if (length <= NSX_SNAP_SMALL) return copy_record(ctx, h, length, NSX_SNAP_SMALL, found->sample_one_in);
+  if (length <= NSX_SNAP_SMALL) return copy_record(ctx, h, length, NSX_SNAP_SMALL, found->sample_one_in, now_ns);
   if (length > NSX_SNAP_MAX) length = NSX_SNAP_MAX;
-  copy_record(ctx, h, length, NSX_SNAP_MAX, found->sample_one_in);
+  copy_record(ctx, h, length, NSX_SNAP_MAX, found->sample_one_in, now_ns);
 }
 
 // The transport header is `at` bytes after the IP header's first.
@@ -248,10 +244,10 @@ static __always_inline int same_mac(const void* a, const void* b) {
   return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
 }
 
-// The clock is read last: a heartbeat that another core writes meanwhile must not lie in the future.
-static __always_inline int forwarder_is_late(const struct nsx_state* s) {
+// Signed: another core may have written a heartbeat since the clock was read.
+static __always_inline int forwarder_is_late(const struct nsx_state* s, __u64 now_ns) {
   __u64 beat = *(const volatile __u64*)&s->heartbeat_ns;
-  return (__s64)(bpf_ktime_get_ns() - beat) > (__s64)s->heartbeat_limit_ns;
+  return (__s64)(now_ns - beat) > (__s64)s->heartbeat_limit_ns;
 }
 
 static __always_inline int look_up_route(struct xdp_md* ctx, const struct headers* h, struct nsx_meta* meta) {
@@ -328,14 +324,15 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (why) return pass(why);
 
   __u32 zero = 0;
-  struct nsx_state* now = bpf_map_lookup_elem(&state, &zero);
-  if (!now) return pass(NSX_UNMATCHED);
+  struct nsx_state* forwarder = bpf_map_lookup_elem(&state, &zero);
+  if (!forwarder) return pass(NSX_UNMATCHED);
   struct matching m = {.packet = &h};
-  bpf_loop(now->shape_count < NSX_MAX_SHAPES ? now->shape_count : NSX_MAX_SHAPES, match_shape, &m, 0);
+  bpf_loop(forwarder->shape_count < NSX_MAX_SHAPES ? forwarder->shape_count : NSX_MAX_SHAPES, match_shape, &m, 0);
   if (!m.found.in_path && !m.found.observed) return pass(NSX_UNMATCHED);
   if (out_of_scope(&h)) return pass(NSX_BYPASS_SCOPE);
   if (h.protocol == IPPROTO_UDP && h.port == bpf_htons(SIGNALLING_PORT)) return pass(NSX_BYPASS_SIGNALLING);
-  if (forwarder_is_late(now)) return pass(NSX_BYPASS_HEARTBEAT);
+  __u64 now_ns = bpf_ktime_get_ns();
+  if (forwarder_is_late(forwarder, now_ns)) return pass(NSX_BYPASS_HEARTBEAT);
   __u32 ingress = ctx->ingress_ifindex;
   struct nsx_port* port = bpf_map_lookup_elem(&ports, &ingress);
   if (!port) return pass(NSX_BYPASS_SOCKET);
@@ -352,12 +349,14 @@ int netserv_xdp(struct xdp_md* ctx) {
     return pass(NSX_BYPASS_ROUTE);
 
   if (!m.found.in_path) {
-    copy_to_observers(ctx, &h, &m.found);
+    copy_to_observers(ctx, &h, &m.found, now_ns);
     if (route.egress && bpf_map_lookup_elem(&egress, &route.egress)) return forward_here(ctx, &route, h.family);
     return XDP_PASS;
   }
 
-  if (h.total_length > NSX_PACKET_MAX) return pass(NSX_BYPASS_OVERSIZE);
+  // The frame as it came, padding and all, must fit too.
+  if (h.total_length > NSX_PACKET_MAX || (long)ctx->data_end - (long)ctx->data > NSX_FRAME_MAX)
+    return pass(NSX_BYPASS_OVERSIZE);
   if (ctx->rx_queue_index >= port->queues) return pass(NSX_BYPASS_SOCKET);
   if (route.egress && !bpf_map_lookup_elem(&ports, &route.egress)) {
     route.egress = 0;
@@ -366,7 +365,7 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (bpf_xdp_adjust_meta(ctx, -(int)sizeof route) != 0) return pass(NSX_BYPASS_META);
   struct nsx_meta* meta = (void*)(long)ctx->data_meta;
   if ((void*)(meta + 1) > (void*)(long)ctx->data) return pass(NSX_BYPASS_META);
-  route.received_ns = bpf_ktime_get_ns();
+  route.received_ns = now_ns;
   __builtin_memcpy(meta, &route, sizeof route);
   count(NSX_REDIRECTED);
   // No socket there (the forwarder is gone): the kernel forwards.

@@ -90,7 +90,7 @@ Status XdpPlane::open_sockets(bool zero_copy) {
   // The old memory goes before new memory is mapped: after a failed attempt libxdp unmaps its rings a second time.
   umem_.reset();
   if (queues == 0) return {};
-  NETSERV_ASSIGN(umem_, Umem::create(queues * options_.frames_per_queue));
+  NETSERV_ASSIGN(umem_, Umem::create(queues * options_.frames_per_queue, zero_copy ? FrameLayout::kPages : FrameLayout::kDense));
   XskPort::Options socket_options;
   socket_options.busy_poll = options_.busy_poll;
   socket_options.zero_copy = zero_copy;
@@ -148,13 +148,12 @@ std::span<const forward::Packet> XdpPlane::receive(TimePoint now) {
         umem_->give(frames[i].addr);
         continue;
       }
-      auto room_in_frame = Umem::kFrameBytes - static_cast<std::uint32_t>(frames[i].addr % Umem::kFrameBytes);
       forward::Packet& packet = out[count++];
       packet = forward::Packet{};
       packet.cookie = era_ << kEraShift | frames[i].addr;
       packet.data = umem_->bytes(frames[i].addr + kEthernet, 0).data();
       packet.length = packet.original_length = ip_length(packet.data, frames[i].len - kEthernet);
-      packet.capacity = room_in_frame - kEthernet;
+      packet.capacity = umem_->room(frames[i].addr) - kEthernet;
       packet.ingress = static_cast<std::uint16_t>(ports_[at]->ifindex);
       packet.received_ns = meta.received_ns;
       note(frames[i].addr) = {source_mark(packet.data), destination_mark(packet.data), static_cast<std::uint32_t>(at),

@@ -30,7 +30,7 @@ namespace netserv::plane {
 
 struct XdpPlaneOptions {
   std::vector<std::string> interfaces;
-  std::uint32_t frames_per_queue = 4096;  // of 4 KiB
+  std::uint32_t frames_per_queue = 4096;
   std::uint32_t mark = 0x4e53;            // of packets handed to the kernel
   bool busy_poll = false;
   Duration heartbeat_limit = std::chrono::milliseconds(100);

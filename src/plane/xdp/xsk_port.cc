@@ -56,7 +56,11 @@ std::uint32_t XskPort::receive(std::span<xdp_desc> out) {
   std::uint32_t at = 0;
   std::uint32_t n = xsk_ring_cons__peek(&receive_, static_cast<__u32>(out.size()), &at);
   at = receive_.cached_cons - n;
-  for (std::uint32_t i = 0; i < n; ++i) out[i] = *xsk_ring_cons__rx_desc(&receive_, at + i);
+  for (std::uint32_t i = 0; i < n; ++i) {
+    out[i] = *xsk_ring_cons__rx_desc(&receive_, at + i);
+    // Frames that are no pages: the kernel names the frame, and above it the offset.
+    out[i].addr = xsk_umem__add_offset_to_addr(out[i].addr);
+  }
   if (n > 0) xsk_ring_cons__release(&receive_, n);
   in_fill_ -= n;
   return n;
