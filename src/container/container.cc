@@ -113,8 +113,7 @@ std::size_t Container::drain(std::size_t number) {
                        job.decided_by, job.skipped, 0};
   }
   ring.complete(std::span(completions_).first(n));
-  // A forwarder that needs this core is better woken once, for all that there is.
-  if (!ring.has_more() || !ring.shares_core()) ring.flush();
+  ring.flush();
   return n;
 }
 

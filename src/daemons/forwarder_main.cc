@@ -23,7 +23,7 @@ namespace {
 
 struct Options {
   std::string config, socket, run_directory = "/run/netserv", ring_directory, plane = "auto";
-  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50;
+  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, gather_us = 100;
   bool clean = false, busy_poll = false, bypass = false;
   std::vector<std::string> interfaces;
 };
@@ -75,6 +75,7 @@ int run(const Options& o) {
   options.socket = o.socket.empty() ? o.run_directory + "/forwarder.sock" : o.socket;
   options.ring_directory = o.ring_directory.empty() ? o.run_directory + "/rings" : o.ring_directory;
   options.limits.stall = std::chrono::milliseconds(o.stall_ms);
+  options.gather = std::chrono::microseconds(o.gather_us);
   options.plane_reason = opened->reason;
   auto service = ForwarderService::start(loop, plane, options);
   if (!service) return report(service.error());
@@ -107,6 +108,8 @@ int main(int argc, char** argv) {
   app.add_option("--mark", o.mark, "Mark of packets that modules send")->capture_default_str();
   app.add_option("--stall-ms", o.stall_ms, "A container that owes answers this long is passed by")
       ->check(CLI::Range(1u, 60'000u))->capture_default_str();
+  app.add_option("--gather-us", o.gather_us, "Under load, from one batch of packets to the next")
+      ->check(CLI::Range(0u, 10'000u))->capture_default_str();
   netserv::daemons::add_log_level(app);
   app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed forwarder left behind, and exit");
   CLI11_PARSE(app, argc, argv);

@@ -3,6 +3,7 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,8 @@ namespace {
 constexpr LogSubject kSubject{.name = "forwarder"};
 constexpr Duration kPatience = std::chrono::microseconds(50);  // without work, before the loop sleeps
 constexpr Duration kAnswerWait = std::chrono::microseconds(500);
+constexpr std::size_t kLoad = 16;  // packets in a batch
+constexpr Duration kShortestNap = std::chrono::microseconds(20);
 constexpr int kRounds = 8;  // batches before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
 // Between looks for copies: the shortest while there are some, the longest when there have been none for a while.
@@ -266,7 +269,11 @@ void ForwarderService::work() {
   for (int i = 0; i < kRounds; ++i) {
     TimePoint now = sys::now();
     auto packets = plane_.receive(now);
-    if (!packets.empty()) core_.on_packets(packets, now);
+    if (!packets.empty()) {
+      core_.on_packets(packets, now);
+      last_batch_ = packets.size();
+      last_receive_ = now;
+    }
     std::size_t answers = core_.poll(now);
     if (answers > 0) patient_ = true;
     if (answers > 0 || !packets.empty()) last_work_ = now;
@@ -275,7 +282,10 @@ void ForwarderService::work() {
       if (!patient_ || !await_answers()) return settle();
       continue;
     }
-    if (packets.empty() && !waits && !plane_.polls_itself()) return settle();
+    if (packets.empty() && !waits && !plane_.polls_itself()) {
+      if (!gather(now)) return settle();
+      continue;
+    }
     if (now - last_work_ >= kPatience) return settle();
   }
   arm_stall_timer();
@@ -304,6 +314,20 @@ bool ForwarderService::await_answers() {
   patient_ = ready || ::ppoll(waiting.data(), n, &limit, nullptr) > 0;
   for (std::size_t i = 0; i < n; ++i) rings[i]->end_wait();
   return patient_;
+}
+
+// Under load packets are let gather for a while rather than taken as soon as there are some: larger batches, fewer
+// changes between the kernel's receive work, this process and the containers; and the receive work has the core
+// meanwhile, whatever this process's priority. False if there is no load.
+bool ForwarderService::gather(TimePoint now) {
+  TimePoint until = last_receive_ + options_.gather;
+  if (last_batch_ < kLoad || options_.gather == Duration::zero()) return false;
+  last_batch_ = 0;  // nothing by then: no load any more
+  Duration left = until - now;
+  if (left < kShortestNap) left = kShortestNap;
+  const timespec limit{0, left.count()};
+  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, nullptr);
+  return true;
 }
 
 // With any of the containers that it waits for.

@@ -4,6 +4,11 @@
 #include <cstring>
 
 namespace netserv::ring {
+namespace {
+
+constexpr std::uint32_t kBatchesAWakeup = 4;
+
+}  // namespace
 
 Result<std::unique_ptr<RingConsumer>> RingConsumer::attach(sys::UniqueFd file, sys::UniqueFd container_event,
                                                            sys::UniqueFd forwarder_event) {
@@ -71,7 +76,11 @@ void RingConsumer::flush() {
   shown_complete_ = complete_head_;
   h.emit_head.store(emit_head_, std::memory_order_seq_cst);
   h.complete_head.store(complete_head_, std::memory_order_seq_cst);
-  if (h.forwarder_waiting.load(std::memory_order_seq_cst) != 0) signal_event_fd(forwarder_event_.get());
+  if (h.forwarder_waiting.load(std::memory_order_seq_cst) == 0) return;
+  // On the core that this thread runs on it would take over after every batch.
+  if (has_more() && shares_core() && ++unsaid_ < kBatchesAWakeup) return;
+  unsaid_ = 0;
+  signal_event_fd(forwarder_event_.get());
 }
 
 bool RingConsumer::prepare_wait() {

@@ -38,7 +38,8 @@ class RingConsumer {
   void complete(std::span<const Completion> verdicts);
   // Copies a packet into an emit slot; false if there is no room or the packet is empty or over kSlotBytes.
   bool emit(ModuleSlot module, ByteSpan packet);
-  // Shows the forwarder what was completed and emitted, counts a heartbeat, and wakes it if it sleeps.
+  // Shows the forwarder what was completed and emitted, counts a heartbeat, and wakes it if it sleeps: at once, or, if
+  // it needs this core, when all that it has submitted is done, or a few batches of it.
   void flush();
 
   // The forwarder needs the core that this thread runs on, as far as it has said.
@@ -56,6 +57,7 @@ class RingConsumer {
   std::unique_ptr<RingMapping> map_;
   std::uint32_t submit_tail_ = 0, complete_head_ = 0, emit_head_ = 0;
   std::uint32_t shown_complete_ = 0, shown_emit_ = 0;  // as last flushed
+  std::uint32_t unsaid_ = 0;  // batches shown since it was woken last
   std::uint64_t heartbeat_ = 0;
 };
 

@@ -1,4 +1,5 @@
 // Both sides of the ring, in one thread and in two.
+#include <sched.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -165,6 +166,7 @@ TEST(Ring, WakesOnlyASleepingSide) {
   EXPECT_TRUE(readable_now(ring.container->wake_fd()));
   ring.container->end_wait();
   EXPECT_FALSE(readable_now(ring.container->wake_fd()));
+  ASSERT_EQ(ring.container->take({d + 1, 1}), 1u);
 
   EXPECT_TRUE(ring.forwarder->prepare_wait());
   Completion c{d[0].slot, d[0].length, NETSERV_PASS, 0, 0xff, 0, 0};
@@ -174,6 +176,46 @@ TEST(Ring, WakesOnlyASleepingSide) {
   ring.forwarder->end_wait();
   EXPECT_FALSE(readable_now(ring.forwarder->forwarder_event_fd()));
   EXPECT_FALSE(ring.forwarder->prepare_wait());
+}
+
+// On one core the forwarder would take over after every batch: it is let sleep until all is done, or for a few batches.
+TEST(Ring, OnOneCoreTheForwarderSleepsUntilTheRingIsEmpty) {
+  cpu_set_t here;
+  CPU_ZERO(&here);
+  CPU_SET(::sched_getcpu(), &here);
+  cpu_set_t before;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
+  ASSERT_EQ(::sched_setaffinity(0, sizeof here, &here), 0);
+  Pair ring = make_pair();
+  auto submit = [&](int packets) {
+    for (int i = 0; i < packets; ++i) ASSERT_TRUE(ring.forwarder->stage(as_bytes("x"), {}));
+    ring.forwarder->publish();
+    ASSERT_TRUE(ring.forwarder->prepare_wait());
+  };
+  auto finish_one = [&] {
+    SubmitDescriptor d;
+    ASSERT_EQ(ring.container->take({&d, 1}), 1u);
+    Completion c{d.slot, d.length, NETSERV_PASS, 0, 0xff, 0, 0};
+    ring.container->complete({&c, 1});
+    ring.container->flush();
+  };
+  submit(2);
+  finish_one();
+  EXPECT_FALSE(readable_now(ring.forwarder->forwarder_event_fd()));
+  finish_one();
+  EXPECT_TRUE(readable_now(ring.forwarder->forwarder_event_fd()));
+  ring.forwarder->end_wait();
+  Reaped reaped[2];
+  EXPECT_EQ(ring.forwarder->reap(reaped), 2u);
+
+  submit(100);
+  int batches = 0;
+  while (!readable_now(ring.forwarder->forwarder_event_fd()) && batches < 100) {
+    finish_one();
+    ++batches;
+  }
+  EXPECT_LT(batches, 10) << "answers are not held back for long";
+  ::sched_setaffinity(0, sizeof before, &before);
 }
 
 TEST(Ring, AttachRefusesWhatIsNoRing) {
