@@ -24,7 +24,8 @@ from netserv_lab.build import Build  # noqa: E402
 from netserv_lab.lab import Lab  # noqa: E402
 from rig import figure, mlffr  # noqa: E402
 from rig.kernel_threads import KernelThreads  # noqa: E402
-from rig.testbed import LOAD_CORE, PORT, ROUTER_CORE, Talker, Testbed, build_null_module  # noqa: E402
+from rig.testbed import (FORWARDER_PRIORITY, LOAD_CORE, PORT, ROUTER_CORE, Talker, Testbed,  # noqa: E402
+                         build_null_module, real_time)
 
 MONITOR, KEEPALIVE, NULL = "NetServ.apps.NetMonitor_1.0.0", "NetServ.apps.KeepAlive_1.0.0", "NetServ.bench.Null_1.0.0"
 PAPER = {64: {"1": 786, "2": 641, "3": 365, "4": 188, "5": 188},
@@ -85,6 +86,7 @@ class Bench:
         rule = ("PREROUTING", "-p", "udp", "--dport", PORT, "-j", "NFQUEUE", "--queue-num", 77, "--queue-bypass")
         bed.router.run("iptables", "-t", "mangle", "-A", *rule)
         talker = Talker(bed.router, ROUTER_CORE, bed.build.program("bare_queue"), 77)
+        real_time(talker.pid, FORWARDER_PRIORITY)
         try:
             with bed.rules():
                 self.measure("netfilter", "bare", lambda: talker.ask()["accepted"])
@@ -172,7 +174,7 @@ def run(folder, options, threads):
                 if "netfilter" in options.planes:
                     bench.bare_queue()
                 for plane in options.planes:
-                    busy = plane == "xdp" and not options.no_busy_poll
+                    busy = plane == "xdp" and options.busy_poll
                     bench.plane(plane, options.configurations, ("--busy-poll",) if busy else ())
             rows = rows_of(bench)
             rows = [generator_row(r) for r in rows if r["name"].endswith("/none/2") and r["value"]] + rows
@@ -196,7 +198,7 @@ def main():
     parser.add_argument("--configurations", nargs="+", default=["3", "4", "5", "5o", "6"])
     parser.add_argument("--quick", action="store_true", help="one short round, for a first look")
     parser.add_argument("--own-core", action="store_true", help="the container gets the generator's core")
-    parser.add_argument("--no-busy-poll", action="store_true", help="xdp: the kernel's threads drive the interfaces")
+    parser.add_argument("--busy-poll", action="store_true", help="xdp: the forwarder's polls drive the interfaces, where the kernel lets them")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 0.15

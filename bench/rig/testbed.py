@@ -2,8 +2,9 @@
 so that the router is what limits the rate. trial() offers a rate and says what became of the packets.
 
 The veths' NAPI is threaded (GRO keeps it there whatever XDP programs come and go) and pinned. The threads have
-real-time priority: a veth holds 256 packets, which is less than another thread's turn at the core. (An xdp forwarder that
-polls by itself leaves them nothing to do.)
+real-time priority: a veth holds 256 packets, which is less than another thread's turn at the core. So the forwarder has a
+higher one, and the container the highest: what has been received is finished before more is, or under overload the core
+would go into packets that are dropped later.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from netserv_lab.waiting import until
 HERE = Path(__file__).resolve().parent.parent
 PORT = 5060
 LOAD_CORE, ROUTER_CORE = 0, 1
-SINK_PRIORITY, NAPI_PRIORITY = 10, 1
+SINK_PRIORITY, NAPI_PRIORITY, FORWARDER_PRIORITY, CONTAINER_PRIORITY = 10, 1, 2, 3
 
 
 @dataclass
@@ -60,6 +61,10 @@ class Talker:
         self._process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                          preexec_fn=enter)
         self._answer()
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def ask(self, line=""):
         self._process.stdin.write(line + "\n")
@@ -184,7 +189,9 @@ class Testbed:
             process = self.router.start("forwarder", self.build.program("netserv-forwarder"), "--run-dir", run_folder,
                                         "--plane", plane, *interfaces, *more)
         try:
-            yield process.wait_for_line("listening on")
+            process.wait_for_line("listening on")
+            real_time(process.pid, FORWARDER_PRIORITY)
+            yield process
         finally:
             process.stop()
 
@@ -194,6 +201,7 @@ class Testbed:
         with self.forwarder(plane, *more):
             talker = Talker(self.router, self.container_core, self.build.program("bare_container"),
                             self.lab.node.run_folder / "forwarder.sock", PORT, filters)
+            real_time(talker.pid, CONTAINER_PRIORITY)
             try:
                 yield lambda: verdicts_in(talker.ask())
             finally:
@@ -222,7 +230,17 @@ class Testbed:
         publisher.setup(node, module_id, file, filter_port=port, filter_proto="udp", **more)
         for pid in node.container_processes():
             os.sched_setaffinity(pid, {self.container_core})
+            real_time(pid, CONTAINER_PRIORITY)
         return lambda: verdicts_in(node.counters_now())
+
+
+def real_time(pid, priority):
+    """For all threads of a process. A cgroup v1 group of its own has no real-time share, so it goes to the top one."""
+    top = Path("/sys/fs/cgroup/cpu/cgroup.procs")
+    if top.exists():
+        top.write_text(str(pid))
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(priority))
 
 
 def verdicts_in(counters):
