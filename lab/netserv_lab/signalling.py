@@ -33,8 +33,8 @@ class Signalling:
     # Both start at once: nslpd attaches as soon as gistd is there.
 
     def start_gistd(self):
-        self.gistd = self.host.start("gistd", self.build.program("gistd"), "--run-dir", self.run_folder, "--log-level", "debug",
-                                     *self.gistd_options)
+        self.gistd = self.host.start("gistd", self.build.program("gistd"), "--run-dir", self.run_folder, "--name", self.host.name,
+                                     "--log-level", "debug", *self.gistd_options)
 
     def start_nslpd(self):
         if self.gist_only:
