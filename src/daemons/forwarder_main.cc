@@ -108,7 +108,7 @@ int main(int argc, char** argv) {
   app.add_option("--mark", o.mark, "Mark of packets that modules send")->capture_default_str();
   app.add_option("--stall-ms", o.stall_ms, "A container that owes answers this long is passed by")
       ->check(CLI::Range(1u, 60'000u))->capture_default_str();
-  app.add_option("--gather-us", o.gather_us, "Under load, from one batch of packets to the next")
+  app.add_option("--gather-us", o.gather_us, "Under load, from the end of one batch of packets to the next")
       ->check(CLI::Range(0u, 10'000u))->capture_default_str();
   netserv::daemons::add_log_level(app);
   app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed forwarder left behind, and exit");

@@ -22,7 +22,6 @@ constexpr LogSubject kSubject{.name = "forwarder"};
 constexpr Duration kPatience = std::chrono::microseconds(50);  // without work, before the loop sleeps
 constexpr Duration kAnswerWait = std::chrono::microseconds(500);
 constexpr std::size_t kLoad = 16;  // packets in a batch
-constexpr Duration kShortestNap = std::chrono::microseconds(20);
 constexpr int kRounds = 8;  // batches before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
 // Between looks for copies: the shortest while there are some, the longest when there have been none for a while.
@@ -272,7 +271,6 @@ void ForwarderService::work() {
     if (!packets.empty()) {
       core_.on_packets(packets, now);
       last_batch_ = packets.size();
-      last_receive_ = now;
     }
     std::size_t answers = core_.poll(now);
     if (answers > 0) patient_ = true;
@@ -283,7 +281,7 @@ void ForwarderService::work() {
       continue;
     }
     if (packets.empty() && !waits && !plane_.polls_itself()) {
-      if (!gather(now)) return settle();
+      if (!gather()) return settle();
       continue;
     }
     if (now - last_work_ >= kPatience) return settle();
@@ -319,13 +317,10 @@ bool ForwarderService::await_answers() {
 // Under load packets are let gather for a while rather than taken as soon as there are some: larger batches, fewer
 // changes between the kernel's receive work, this process and the containers; and the receive work has the core
 // meanwhile, whatever this process's priority. False if there is no load.
-bool ForwarderService::gather(TimePoint now) {
-  TimePoint until = last_receive_ + options_.gather;
+bool ForwarderService::gather() {
   if (last_batch_ < kLoad || options_.gather == Duration::zero()) return false;
   last_batch_ = 0;  // nothing by then: no load any more
-  Duration left = until - now;
-  if (left < kShortestNap) left = kShortestNap;
-  const timespec limit{0, left.count()};
+  const timespec limit{0, options_.gather.count()};
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, nullptr);
   return true;
 }

@@ -22,7 +22,7 @@ struct ForwarderOptions {
   std::string ring_directory;  // on a tmpfs mounted nosuid,nodev,noexec
   std::string plane_reason;    // why this plane, for people
   forward::Limits limits;
-  Duration gather = std::chrono::microseconds(100);  // under load, from one batch to the next
+  Duration gather = std::chrono::microseconds(100);  // under load, from the end of one batch to the next
 };
 
 class ForwarderService final : private forward::ForwarderEvents {
@@ -61,7 +61,7 @@ class ForwarderService final : private forward::ForwarderEvents {
   void listen_to_plane();
   void work();
   bool await_answers();
-  bool gather(TimePoint now);
+  bool gather();
   bool shares_core() const;
   void take_copies();
   // Answers, emitted packets, then back to sleep: sets the waiting flags and the stall timer.
@@ -84,7 +84,6 @@ class ForwarderService final : private forward::ForwarderEvents {
   sys::EventHandle controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_, addresses_timer_;
   Duration copies_interval_ = std::chrono::milliseconds(1);
   TimePoint last_work_{};  // packets or answers came
-  TimePoint last_receive_{};
   std::size_t last_batch_ = 0;
   bool settle_posted_ = false, work_posted_ = false;
   bool patient_ = true;  // containers on this core answered when last waited for
