@@ -1,5 +1,6 @@
-// A process's event loop, over sd-event. One a process, used by one thread. Each source lives as long as the
-// returned handle; dropping it inside its own callback is allowed. Callbacks must not throw.
+// A thread's event loop, over sd-event. One a thread, used by that thread alone; inbox.h is the way in from others.
+// Each source lives as long as the returned handle; dropping it inside its own callback is allowed. Callbacks must not
+// throw.
 #pragma once
 
 #include <sys/epoll.h>
