@@ -208,9 +208,9 @@ void Forwarder::answer(Lane& lane, const PortAnswer& a, TimePoint now) {
       lane.counters.add(ContainerCounter::kAnsweredReply);
       if (!a.changed) {
         lane.counters.add(ContainerCounter::kRefusedUnchanged);
-      } else if (!lane.bucket.take(now)) {
+      } else if (!lane.allowance->packets.take(now)) {
         lane.counters.add(ContainerCounter::kRefusedRate);
-      } else if (!lane.byte_bucket.take(now, a.length)) {
+      } else if (!lane.allowance->bytes.take(now, a.length)) {
         lane.counters.add(ContainerCounter::kRefusedBandwidth);
       } else if (take_change(lane, flight, a, Way::kBack)) {
         return end(number, Fate::kReply, NodeCounter::kProcessedReplied);
@@ -225,7 +225,7 @@ void Forwarder::answer(Lane& lane, const PortAnswer& a, TimePoint now) {
 
 // A module that makes packets longer sends traffic of its own.
 bool Forwarder::may_grow(Lane& lane, const Flight& flight, const PortAnswer& a, TimePoint now) {
-  if (a.length <= flight.packet.length || lane.byte_bucket.take(now, a.length - flight.packet.length)) return true;
+  if (a.length <= flight.packet.length || lane.allowance->bytes.take(now, a.length - flight.packet.length)) return true;
   lane.counters.add(ContainerCounter::kRefusedBandwidth);
   return false;
 }
@@ -262,11 +262,11 @@ void Forwarder::count_refusal(Lane& lane, Refusal refusal) {
 
 void Forwarder::send_emitted(Lane& lane, ByteSpan packet, TimePoint now) {
   if (!lane.config.enabled || draining_) return lane.counters.add(ContainerCounter::kRefusedDisabled);
-  if (!lane.bucket.take(now)) {
+  if (!lane.allowance->packets.take(now)) {
     lose_patience(lane, 1, now);
     return lane.counters.add(ContainerCounter::kRefusedRate);
   }
-  if (!lane.byte_bucket.take(now, static_cast<std::uint32_t>(packet.size()))) {
+  if (!lane.allowance->bytes.take(now, static_cast<std::uint32_t>(packet.size()))) {
     lose_patience(lane, 1, now);
     return lane.counters.add(ContainerCounter::kRefusedBandwidth);
   }

@@ -24,6 +24,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "forward/allowance.h"
 #include "forward/container_port.h"
 #include "forward/counters.h"
 #include "forward/filter_table.h"
@@ -54,8 +55,9 @@ class Forwarder {
   Forwarder(PacketPlane& plane, ForwarderEvents& events, Limits limits = {});
   ~Forwarder();
 
-  // Containers. configure() makes one or changes what it may do; its ring and filters stay.
-  void configure(const ipc::ConfigureContainer& config);
+  // Containers. configure() makes one or changes what it may do; its ring and filters stay. An `allowance` is shared with
+  // the forwarder's other workers and has its rates already; without one the container's rates are this core's matter.
+  void configure(const ipc::ConfigureContainer& config, std::shared_ptr<Allowance> allowance = nullptr);
   // Puts a ring in place of the one before; packets there are given up (lost, passed on).
   void attach(ContainerId id, std::unique_ptr<ContainerPort> port, TimePoint now);
   void remove(ContainerId id, TimePoint now);

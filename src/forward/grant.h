@@ -1,13 +1,11 @@
 // What a container may send: the checks on packets that a module changed or made, always on the forwarder's own
-// copy (semantics.md, "Packets"), and the publisher's rates.
+// copy (semantics.md, "Packets"). Its rates are in allowance.h.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "base/time.h"
 #include "forward/reserved.h"
 #include "wire/ip/address.h"
 #include "wire/ip/packet.h"
@@ -30,37 +28,5 @@ Refusal check_changed(std::span<std::byte>& packet, const PacketHeaders& origina
 Refusal check_emitted(std::span<std::byte>& packet, const std::vector<Prefix>& authorised,
                       const ReservedAddresses& reserved);
 bool is_signalling(const PacketHeaders& packet);
-
-// `rate` a second on average, a tenth of a second's worth (at least `least_burst`) at once; 0: none ever. Packets or
-// bytes: the caller's choice. What is taken at once must be no more than the least burst, or it may never be given.
-class TokenBucket {
- public:
-  explicit TokenBucket(std::uint32_t least_burst = 32) : least_burst_(least_burst) {}
-  void set_rate(std::uint64_t per_second) {
-    rate_ = per_second;
-    tokens_ = std::min(tokens_, burst());
-  }
-  bool take(TimePoint now, std::uint32_t n = 1) {
-    if (rate_ == 0) return false;
-    if (!started_) {
-      started_ = true;
-      tokens_ = burst();
-    } else if (now > last_) {
-      tokens_ = std::min(burst(), tokens_ + std::chrono::duration<double>(now - last_).count() * static_cast<double>(rate_));
-    }
-    last_ = std::max(last_, now);
-    if (tokens_ < n) return false;
-    tokens_ -= n;
-    return true;
-  }
-
- private:
-  double burst() const { return std::max<double>(least_burst_, static_cast<double>(rate_) / 10); }
-  std::uint32_t least_burst_;
-  std::uint64_t rate_ = 0;
-  double tokens_ = 0;
-  bool started_ = false;
-  TimePoint last_{};
-};
 
 }  // namespace netserv::forward

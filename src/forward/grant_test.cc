@@ -5,8 +5,6 @@
 namespace netserv::forward {
 namespace {
 
-using std::chrono::milliseconds;
-
 // A UDP/IPv4 datagram without payload.
 Bytes datagram(const char* from, const char* to, std::uint8_t ttl = 64, std::uint16_t to_port = 2000) {
   ByteWriter w;
@@ -64,31 +62,6 @@ TEST(Grant, NobodySpeaksFromOrToTheNodeOrItsManagement) {
   for (const char* to : {"10.0.2.1", "10.0.2.251", "127.0.0.1", "169.254.1.1", "224.0.0.5", "255.255.255.255", "0.0.0.0"})
     EXPECT_EQ(emitted(datagram("10.0.2.2", to)), Refusal::kDestination) << to;
   EXPECT_EQ(emitted(datagram("10.0.2.2", "10.0.1.1", 64, 270)), Refusal::kSignalling);
-}
-
-TEST(TokenBucket, GivesABurstThenTheRate) {
-  TokenBucket none;
-  EXPECT_FALSE(none.take(TimePoint{}));
-  TokenBucket bucket;
-  bucket.set_rate(1000);
-  TimePoint now{milliseconds(5)};
-  int got = 0;
-  while (bucket.take(now)) ++got;
-  EXPECT_EQ(got, 100);
-  got = 0;
-  for (int i = 0; i < 100; ++i) got += bucket.take(now += milliseconds(1)) ? 1 : 0;
-  EXPECT_NEAR(got, 100, 1);
-}
-
-TEST(TokenBucket, GivesThePiecesThatFit) {
-  TokenBucket bytes(2048);
-  bytes.set_rate(1000);
-  TimePoint now{milliseconds(5)};
-  EXPECT_FALSE(bytes.take(now, 2049));
-  EXPECT_TRUE(bytes.take(now, 2048));
-  EXPECT_FALSE(bytes.take(now, 1));
-  EXPECT_FALSE(bytes.take(now + milliseconds(99), 100));
-  EXPECT_TRUE(bytes.take(now + milliseconds(101), 100));
 }
 
 }  // namespace

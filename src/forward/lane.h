@@ -61,8 +61,7 @@ struct Forwarder::Lane {
   TokenBucket patience;  // for nonsense: one token each
   std::uint64_t nonsense_seen = 0;
   bool too_much_nonsense = false;
-  TokenBucket bucket;                       // packets that it sends
-  TokenBucket byte_bucket{kPortSlotBytes};  // theirs, and what its changes add
+  std::shared_ptr<Allowance> allowance;  // never null
   ContainerCounters counters;
 
   Lane() {

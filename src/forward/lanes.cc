@@ -34,7 +34,7 @@ void Forwarder::rank_lanes() {
   for (std::uint32_t rank = 0; rank < order.size(); ++rank) order[rank]->rank = rank;
 }
 
-void Forwarder::configure(const ipc::ConfigureContainer& config) {
+void Forwarder::configure(const ipc::ConfigureContainer& config, std::shared_ptr<Allowance> allowance) {
   Lane* lane = find(config.container);
   if (lane == nullptr) {
     auto place = std::find(lanes_.begin(), lanes_.end(), nullptr);
@@ -44,8 +44,13 @@ void Forwarder::configure(const ipc::ConfigureContainer& config) {
     lane = place->get();
   }
   lane->config = config;
-  lane->bucket.set_rate(config.emit_packets_per_second);
-  lane->byte_bucket.set_rate(config.send_bytes_per_second);
+  if (allowance) {
+    lane->allowance = std::move(allowance);
+  } else {
+    if (!lane->allowance) lane->allowance = std::make_shared<Allowance>(Takers::kOneThread);
+    lane->allowance->packets.set_rate(config.emit_packets_per_second);
+    lane->allowance->bytes.set_rate(config.send_bytes_per_second);
+  }
   rank_lanes();
 }
 
