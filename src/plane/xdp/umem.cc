@@ -20,7 +20,7 @@ Result<std::unique_ptr<Umem>> Umem::create(std::uint32_t frames, FrameLayout lay
   config.comp_size = XSK_RING_CONS__DEFAULT_NUM_DESCS;
   config.frame_size = umem->frame_bytes();
   if (layout == FrameLayout::kDense) config.flags = XDP_UMEM_UNALIGNED_CHUNK_FLAG;
-  int error = xsk_umem__create(&umem->umem_, area, bytes, &umem->first_fill_, &umem->first_completion_, &config);
+  int error = xsk_umem__create(&umem->umem_, area, bytes, &umem->first_.fill, &umem->first_.completion, &config);
   if (error != 0) return fail_errno("packet memory", "registering it for AF_XDP", -error);
   return umem;
 }

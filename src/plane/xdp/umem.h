@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -26,6 +27,11 @@ using FrameAddress = __u64;
 enum class FrameLayout : std::uint32_t {
   kPages = 4096,
   kDense = 37 * 64,  // kHeadroom, the Ethernet header, and the longest packet that a module sees
+};
+
+struct UmemRings {
+  xsk_ring_prod fill{};
+  xsk_ring_cons completion{};
 };
 
 class Umem {
@@ -51,6 +57,9 @@ class Umem {
   void unregister();
 
   xsk_umem* handle() { return umem_; }
+  // The rings that a socket is to be opened with: the first one has those that came with the memory. With others libxdp
+  // would unmap these twice if it can't open the socket, and whatever some thread has mapped in between.
+  UmemRings& rings(UmemRings& own) { return std::exchange(first_taken_, true) ? own : first_; }
 
  private:
   explicit Umem(FrameLayout layout) : layout_(layout) {}
@@ -71,9 +80,8 @@ class Umem {
   std::uint32_t frames_ = 0;
   std::vector<FrameAddress> free_;
   xsk_umem* umem_ = nullptr;
-  // The rings xsk_umem__create insists on; the first socket takes them over.
-  xsk_ring_prod first_fill_{};
-  xsk_ring_cons first_completion_{};
+  UmemRings first_;
+  bool first_taken_ = false;
 };
 
 }  // namespace netserv::plane

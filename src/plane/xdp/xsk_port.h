@@ -54,14 +54,17 @@ class XskPort {
   Losses losses() const;  // XDP_STATISTICS
 
  private:
-  XskPort(Umem& umem, std::string interface) : umem_(umem), interface_(std::move(interface)) {}
+  XskPort(Umem& umem, std::string interface)
+      : umem_(umem), interface_(std::move(interface)), rings_(umem.rings(own_)), fill_(rings_.fill), completion_(rings_.completion) {}
   Umem& umem_;
   std::string interface_;
   xsk_socket* socket_ = nullptr;
   xsk_ring_cons receive_{};
   xsk_ring_prod transmit_{};
-  xsk_ring_prod fill_{};
-  xsk_ring_cons completion_{};
+  UmemRings own_;
+  UmemRings& rings_;
+  xsk_ring_prod& fill_;
+  xsk_ring_cons& completion_;
   bool busy_poll_ = false;
   std::uint32_t in_fill_ = 0;
   std::uint32_t in_transmit_ = 0;
