@@ -47,7 +47,7 @@ def core_counters(kind):
 
 
 def service_counters(variable):
-    return set(re.findall(variable + r'\["([a-z_]+)"\]', text("src/daemons/forwarder_service.cc")))
+    return set(re.findall(variable + r'\["([a-z_]+)"\]', text("src/daemons/forwarder_worker.cc")))
 
 
 class Metrics(unittest.TestCase):

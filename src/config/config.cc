@@ -74,6 +74,10 @@ void read_forwarder(Section& s, Config::Forwarder& f) {
   s.texts("interfaces", f.interfaces);
   s.boolean("bypass", f.bypass);
   s.boolean("busy_poll", f.busy_poll);
+  s.number("workers", f.workers, 1, 16);
+  s.numbers("worker_cores", f.worker_cores, 0, 1023);
+  if (!f.worker_cores.empty() && f.worker_cores.size() != f.workers)
+    s.problem("worker_cores", "must name a core for each worker, or none");
   if (f.plane != "auto" && f.plane != "xdp" && f.plane != "netfilter") s.problem("plane", "must be auto, xdp or netfilter");
 }
 

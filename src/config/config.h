@@ -77,6 +77,8 @@ struct Config {
     std::vector<std::string> interfaces;  // of the xdp plane; empty: all that packets are routed by
     bool bypass = false;                  // may `auto` take xdp past firewall, NAT and qdiscs
     bool busy_poll = false;
+    std::uint32_t workers = 1;            // packet threads; at most 16
+    std::vector<std::uint32_t> worker_cores;  // empty, or a core for each worker
     bool operator==(const Forwarder&) const = default;
   } forwarder;
   struct Containers {

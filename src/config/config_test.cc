@@ -30,7 +30,7 @@ TEST(Config, EveryFieldPrintsBack) {
   c.ncm.require_digest = c.ncm.require_nonce = false;
   c.containers.pool6 = *Prefix::parse("fd00::/64");
   c.metrics.listen = Listen{"::1", 9000};
-  c.forwarder = {"/run/f.sock", "xdp", {"eth0", "eth1"}, true, true};
+  c.forwarder = {"/run/f.sock", "xdp", {"eth0", "eth1"}, true, true, 2, {0, 3}};
   c.metrics.refresh_ms = 250;
   c.log_level = LogLevel::kDebug;
   Publisher p;
@@ -51,6 +51,9 @@ TEST(Config, EveryFieldPrintsBack) {
 TEST(Config, ErrorsNameFileAndLine) {
   EXPECT_EQ(error_of(kNode + "[ncm]\nmoed = 1\n"), "f.toml:4: ncm.moed is not known");
   EXPECT_EQ(error_of(kNode + "[helpers]\nparallel = 0\n"), "f.toml:4: helpers.parallel must be a number from 1 to 64");
+  EXPECT_EQ(error_of(kNode + "[forwarder]\nworkers = 17\n"), "f.toml:4: forwarder.workers must be a number from 1 to 16");
+  EXPECT_EQ(error_of(kNode + "[forwarder]\nworkers = 2\nworker_cores = [1]\n"),
+            "f.toml:5: forwarder.worker_cores must name a core for each worker, or none");
   EXPECT_EQ(error_of(kNode + "[forwarder]\nplane = \"click\"\n"), "f.toml:4: forwarder.plane must be auto, xdp or netfilter");
   EXPECT_EQ(error_of(kNode + "[metrics]\nlisten = \"here\"\n"), "f.toml:4: metrics.listen: \"here\" is not ADDRESS:PORT");
   EXPECT_EQ(error_of(kNode + "[[publisher]]\nname = \"a\"\n"), "f.toml:3: publisher.key is missing");

@@ -66,6 +66,8 @@ std::string print(const Config& c) {
   line(o, "interfaces", c.forwarder.interfaces);
   line(o, "bypass", c.forwarder.bypass);
   line(o, "busy_poll", c.forwarder.busy_poll);
+  line(o, "workers", c.forwarder.workers);
+  line(o, "worker_cores", c.forwarder.worker_cores);
   o += "\n[containers]\n";
   line(o, "pool4", c.containers.pool4);
   if (c.containers.pool6) line(o, "pool6", *c.containers.pool6);

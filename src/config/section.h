@@ -73,6 +73,10 @@ class Section {
   void texts(const char* key, std::vector<std::string>& out) {
     list<std::string>(key, out, [&](const toml::node& n, std::string& s) { string_of(n, key, s); });
   }
+  template <class T>
+  void numbers(const char* key, std::vector<T>& out, std::int64_t least, std::int64_t most) {
+    list<T>(key, out, [&](const toml::node& n, T& value) { number_of(n, key, value, least, most); });
+  }
   void prefixes(const char* key, std::vector<Prefix>& out) {
     list<Prefix>(key, out, [&](const toml::node& n, Prefix& p) { parsed_of(n, key, p, &Prefix::parse); });
   }

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "base/log.h"
 #include "daemons/log_option.h"
@@ -15,6 +17,7 @@
 #include "daemons/forwarder_service.h"
 #include "plane/fake/idle_plane.h"
 #include "plane/netfilter/xtables.h"
+#include "ring/layout.h"
 #include "sys/capabilities.h"
 #include "sys/event_loop.h"
 
@@ -23,7 +26,8 @@ namespace {
 
 struct Options {
   std::string config, socket, run_directory = "/run/netserv", ring_directory, plane = "auto";
-  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, gather_us = 100;
+  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, gather_us = 100, workers = 1;
+  std::vector<unsigned> worker_cores;
   bool clean = false, busy_poll = false, bypass = false;
   std::vector<std::string> interfaces;
 };
@@ -31,6 +35,17 @@ struct Options {
 int report(const Error& error) {
   log_error({.name = "forwarder"}, "{}", error.message());
   return 1;
+}
+
+// What makes no sense whatever the router has.
+Status check_workers(const Options& o) {
+  if (!o.worker_cores.empty() && o.worker_cores.size() != o.workers)
+    return fail(Origin::kOperator, "--worker-cores", "must name a core for each worker");
+  if (o.queue + o.workers - 1 > 0xffff)
+    return fail(Origin::kOperator, "--queue", "leaves no numbers for the other workers' queues");
+  if (unsigned cores = std::thread::hardware_concurrency(); cores != 0 && o.workers > cores)
+    log_warning({.name = "forwarder"}, "{} workers on {} cores: they will keep each other waiting", o.workers, cores);
+  return {};
 }
 
 // What the command line does not say, the node's configuration does.
@@ -45,6 +60,8 @@ Status read_config(const CLI::App& said, Options& o) {
   take("--interface", o.interfaces, c.forwarder.interfaces);
   take("--bypass", o.bypass, c.forwarder.bypass);
   take("--busy-poll", o.busy_poll, c.forwarder.busy_poll);
+  take("--workers", o.workers, c.forwarder.workers);
+  take("--worker-cores", o.worker_cores, c.forwarder.worker_cores);
   if (said.count("--log-level") == 0) set_log_level(c.log_level);
   return {};
 }
@@ -52,18 +69,19 @@ Status read_config(const CLI::App& said, Options& o) {
 Result<OpenedPlane> make_plane(const Options& o, const plane::RuleOptions& rules) {
   if (o.plane == "fake") {
     NETSERV_TRY(sys::keep_capabilities({CAP_NET_ADMIN}));
-    return OpenedPlane{std::make_unique<plane::IdlePlane>(), "configured"};
+    return OpenedPlane{std::make_unique<plane::IdlePlane>(o.workers), "configured"};
   }
   NETSERV_ASSIGN(plane::PlaneKind wanted, plane::plane_named(o.plane));
-  return open_plane({{wanted, o.interfaces, o.bypass}, rules, o.busy_poll});
+  return open_plane({{wanted, o.interfaces, o.bypass}, rules, o.workers, o.busy_poll});
 }
 
 int run(const Options& o) {
-  plane::RuleOptions rules{static_cast<std::uint16_t>(o.queue), o.mark, 256};
+  plane::RuleOptions rules{static_cast<std::uint16_t>(o.queue), o.mark, 256, static_cast<std::uint16_t>(o.workers)};
   if (o.clean) {
     Status cleaned = plane::Xtables(rules).clean();
     return cleaned ? 0 : report(cleaned.error());
   }
+  if (Status sensible = check_workers(o); !sensible) return report(sensible.error());
   sys::EventLoop loop;
   auto stop_on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
   auto stop_on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });
@@ -74,8 +92,9 @@ int run(const Options& o) {
   ForwarderOptions options;
   options.socket = o.socket.empty() ? o.run_directory + "/forwarder.sock" : o.socket;
   options.ring_directory = o.ring_directory.empty() ? o.run_directory + "/rings" : o.ring_directory;
-  options.limits.stall = std::chrono::milliseconds(o.stall_ms);
-  options.gather = std::chrono::microseconds(o.gather_us);
+  options.crew.cores = o.worker_cores;
+  options.crew.limits.stall = std::chrono::milliseconds(o.stall_ms);
+  options.crew.gather = std::chrono::microseconds(o.gather_us);
   options.plane_reason = opened->reason;
   auto service = ForwarderService::start(loop, plane, options);
   if (!service) return report(service.error());
@@ -83,7 +102,9 @@ int run(const Options& o) {
   log_info({.name = "forwarder"}, "listening on {}", options.socket);
   int code = loop.run();
   (*service)->shut_down();
-  if (std::uint64_t missing = plane.counters()["xdp_frames_missing"]; missing > 0) {
+  std::uint64_t missing = 0;
+  for (std::size_t i = 0; i < plane.parts(); ++i) missing += plane.part(i).counters()["xdp_frames_missing"];
+  if (missing > 0) {
     log_error({.name = "forwarder"}, "{} frames of packet memory are nowhere", missing);
     return 3;
   }
@@ -104,7 +125,10 @@ int main(int argc, char** argv) {
   app.add_option("--interface", o.interfaces, "Interface of the xdp plane, one for each (all that packets are routed by)");
   app.add_flag("--bypass", o.bypass, "auto may take xdp past firewall, NAT and qdiscs");
   app.add_flag("--busy-poll", o.busy_poll, "xdp plane: the forwarder's own polls drive the interfaces");
-  app.add_option("--queue", o.queue, "NFQUEUE number")->check(CLI::Range(0u, 65535u))->capture_default_str();
+  app.add_option("--workers", o.workers, "Threads that move packets, each with receive queues of its own")
+      ->check(CLI::Range(1u, netserv::ring::kMostParts))->capture_default_str();
+  app.add_option("--worker-cores", o.worker_cores, "The core of each worker's thread, separated by commas")->delimiter(',');
+  app.add_option("--queue", o.queue, "NFQUEUE number, the first worker's")->check(CLI::Range(0u, 65535u))->capture_default_str();
   app.add_option("--mark", o.mark, "Mark of packets that modules send")->capture_default_str();
   app.add_option("--stall-ms", o.stall_ms, "A container that owes answers this long is passed by")
       ->check(CLI::Range(1u, 60'000u))->capture_default_str();

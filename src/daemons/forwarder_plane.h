@@ -13,7 +13,8 @@ namespace netserv::daemons {
 
 struct PlaneOptions {
   plane::PlaneWish wish;
-  plane::RuleOptions rules;
+  plane::RuleOptions rules;  // their queues are the workers'
+  std::uint32_t workers = 1;
   bool busy_poll = false;
 };
 

@@ -1,17 +1,17 @@
 #include "daemons/forwarder_service.h"
 
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <cerrno>
 #include <memory>
+#include <utility>
 
 #include "base/log.h"
-#include "plane/ring_port.h"
+#include "ring/ring_producer.h"
 #include "sys/clock.h"
 #include "wire/ipc/archive.h"
 
@@ -19,11 +19,7 @@ namespace netserv::daemons {
 namespace {
 
 constexpr LogSubject kSubject{.name = "forwarder"};
-constexpr Duration kPatience = std::chrono::microseconds(50);  // without work, before the loop sleeps
-constexpr Duration kAnswerWait = std::chrono::microseconds(500);
-constexpr std::size_t kLoad = 16;  // packets in a batch
-constexpr int kRounds = 8;  // batches before the loop looks at other events
-constexpr auto kStallRecheck = std::chrono::milliseconds(10);
+constexpr int kRounds = 8;  // messages before the loop looks at other events
 // Between looks for copies: the shortest while there are some, the longest when there have been none for a while.
 constexpr auto kCopiesOften = std::chrono::milliseconds(1);
 constexpr auto kCopiesRarely = std::chrono::milliseconds(32);
@@ -53,9 +49,9 @@ std::string name_of(ContainerId id) { return "container " + std::to_string(id.va
 }  // namespace
 
 ForwarderService::ForwarderService(sys::EventLoop& loop, plane::LivePlane& plane, ForwarderOptions options)
-    : loop_(loop), plane_(plane), options_(std::move(options)), core_(plane, *this, options_.limits) {}
+    : loop_(loop), plane_(plane), options_(std::move(options)) {}
 
-ForwarderService::~ForwarderService() = default;
+ForwarderService::~ForwarderService() { plane_.set_on_parts({}); }
 
 Result<std::unique_ptr<ForwarderService>> ForwarderService::start(sys::EventLoop& loop, plane::LivePlane& plane,
                                                                   ForwarderOptions options) {
@@ -64,23 +60,19 @@ Result<std::unique_ptr<ForwarderService>> ForwarderService::start(sys::EventLoop
   NETSERV_ASSIGN(sys::UniqueFd listener, sys::listen_seqpacket(s->options_.socket, 0600));
   s->acceptor_ = std::make_unique<sys::Acceptor>(
       loop, std::move(listener), [s](sys::UniqueFd fd, const sys::PeerCredentials& peer) { s->accept(std::move(fd), peer); });
-  s->listen_to_plane();
+  NETSERV_ASSIGN(s->crew_, ForwarderCrew::start(loop, plane, *s, s->options_.crew));
+  plane.set_on_parts([s](const std::function<void(std::size_t)>& each, std::function<void()> then) {
+    s->crew_->on_each([each](std::size_t part, ForwarderWorker&) { each(part); }, std::move(then));
+  });
   s->reserve_addresses();
   s->addresses_timer_ = loop.every(kAddressesInterval, [s] { s->reserve_addresses(); });
-  plane.alive(sys::now());
-  s->alive_timer_ = loop.every(plane::LivePlane::kAliveInterval, [s] { s->plane_.alive(sys::now()); });
+  s->look_around_timer_ = loop.every(plane::PlanePart::kAliveInterval, [s] { s->plane_.look_around(sys::now()); });
   return service;
 }
 
 void ForwarderService::shut_down() {
   report_plane(plane_.want({}));
-  core_.set_drain(true);
-  while (true) {
-    auto packets = plane_.receive(sys::now());
-    if (packets.empty()) break;
-    core_.on_packets(packets, sys::now());
-  }
-  for (ContainerId id : core_.containers()) core_.remove(id, sys::now());
+  crew_->shut_down();
 }
 
 // --- netservd ---
@@ -113,7 +105,7 @@ void ForwarderService::on_control() {
     if (!message) return drop_control(message.error().message());
     std::visit([this](const auto& m) { handle(m); }, *message);
   }
-  settle();
+  crew_->first().settle();
 }
 
 void ForwarderService::send(const ipc::FromForwarder& message, const std::vector<int>& fds) {
@@ -125,21 +117,26 @@ void ForwarderService::send(const ipc::FromForwarder& message, const std::vector
 void ForwarderService::handle(const ipc::ForwarderHello& hello) {
   if (hello.protocol != ipc::kForwarderProtocol)
     log_warning(kSubject, "netservd speaks protocol {}, not {}", hello.protocol, ipc::kForwarderProtocol);
-  send(ipc::ForwarderWelcome{ipc::kForwarderProtocol, plane_.name(), plane_.detail(), options_.plane_reason});
+  send(ipc::ForwarderWelcome{ipc::kForwarderProtocol, plane_.name(), plane_.detail(), options_.plane_reason,
+                             static_cast<std::uint32_t>(crew_->size())});
 }
 
 void ForwarderService::handle(const ipc::ConfigureContainer& config) {
-  core_.configure(config);
+  Container& container = containers_[config.container];
+  if (!container.allowance)
+    container.allowance = std::make_shared<forward::Allowance>(
+        crew_->size() == 1 ? forward::Takers::kOneThread : forward::Takers::kSeveral);
+  container.allowance->packets.set_rate(config.emit_packets_per_second);
+  container.allowance->bytes.set_rate(config.send_bytes_per_second);
+  crew_->on_each([config, allowance = container.allowance](std::size_t, ForwarderWorker& worker) {
+    worker.core().configure(config, allowance);
+  }, [] {});
   report_plane(update_plane());
-  if (config.keep_ring && core_.has_port(config.container)) return;
-  if (Status made = make_ring(config.container); !made) {
+  if (config.keep_ring && container.has_rings && !container.corrupted) return;
+  if (Status made = make_rings(config.container); !made) {
     log_error(kSubject, "{}: {}", name_of(config.container), made.error().message());
     send(ipc::PlaneProblem{name_of(config.container) + ": " + made.error().message()});
-    return;
   }
-  ring::RingProducer& ring = *containers_[config.container].ring;
-  send(ipc::ContainerRing{config.container},
-       {ring.file_fd(), ring.container_event_fd(), ring.forwarder_event_fd()});
 }
 
 void ForwarderService::handle(const ipc::SetReserved& m) {
@@ -152,77 +149,96 @@ void ForwarderService::reserve_addresses() {
   all.insert(all.end(), management_.begin(), management_.end());
   std::ranges::sort(all);
   all.erase(std::unique(all.begin(), all.end()), all.end());
-  core_.set_reserved(forward::ReservedAddresses(all));
+  if (std::exchange(reserved_, all) == all) return;
+  crew_->on_each([all = forward::ReservedAddresses(all)](std::size_t, ForwarderWorker& worker) {
+    worker.core().set_reserved(all);
+  }, [] {});
 }
 
-Status ForwarderService::make_ring(ContainerId id) {
-  NETSERV_ASSIGN(auto ring, ring::RingProducer::create(options_.ring_directory));
-  Container& container = containers_[id];
-  container.wake.reset();
-  container.ring = ring.get();
-  container.wake = loop_.on_io(ring->forwarder_event_fd(), EPOLLIN, [this, r = ring.get()](std::uint32_t) {
-    r->end_wait();
-    if (!plane_.polls_itself()) return settle();
-    last_work_ = sys::now();
-    work();
+// A ring for each worker. The container gets their descriptors when all workers have them.
+Status ForwarderService::make_rings(ContainerId id) {
+  using Rings = std::vector<std::unique_ptr<ring::RingProducer>>;
+  const std::uint32_t slots = ring::slots_of_part(static_cast<std::uint32_t>(crew_->size()));
+  auto rings = std::make_shared<Rings>();
+  auto files = std::make_shared<std::vector<sys::UniqueFd>>();  // copies: the rings may be gone again by then
+  for (std::size_t i = 0; i < crew_->size(); ++i) {
+    NETSERV_ASSIGN(auto ring, ring::RingProducer::create(options_.ring_directory, slots));
+    for (int fd : {ring->file_fd(), ring->container_event_fd(), ring->forwarder_event_fd()}) {
+      files->emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+      if (!files->back()) return fail_errno("ring", "dup", errno);
+    }
+    rings->push_back(std::move(ring));
+  }
+  containers_[id].has_rings = true;
+  crew_->on_each([id, rings](std::size_t number, ForwarderWorker& worker) {
+    worker.attach(id, std::move((*rings)[number]));
+  }, [this, id, files] {
+    auto found = containers_.find(id);
+    if (found == containers_.end()) return;
+    found->second.corrupted = false;
+    found->second.stalled_at.clear();
+    std::vector<int> fds;
+    for (const sys::UniqueFd& fd : *files) fds.push_back(fd.get());
+    send(ipc::ContainerRing{id}, fds);
   });
-  core_.attach(id, std::make_unique<plane::RingPort>(std::move(ring)), sys::now());
   return {};
 }
 
 void ForwarderService::handle(const ipc::RemoveContainer& m) {
   containers_.erase(m.container);
-  filters_.erase(m.container);
-  core_.remove(m.container, sys::now());
+  crew_->on_each([id = m.container](std::size_t, ForwarderWorker& worker) { worker.remove(id); }, [] {});
   report_plane(update_plane());
 }
 
 void ForwarderService::handle(const ipc::SetFilters& m) {
+  forward::Forwarder& first = crew_->first().core();
   ipc::FiltersSet answer{m.container, m.generation, {}};
-  Status set = core_.set_filters(m.container, m.filters);
+  Status set = first.set_filters(m.container, m.filters);
   if (set) {
     set = update_plane();
-    if (!set) (void)core_.set_filters(m.container, filters_[m.container]);  // it was in force before
+    if (!set) (void)first.set_filters(m.container, containers_[m.container].filters);  // it was in force before
   }
-  if (set) {
-    filters_[m.container] = m.filters;
-  } else {
+  if (!set) {
     answer.error = set.error().message();
     log_warning(kSubject, "{}: filters refused: {}", name_of(m.container), answer.error);
+    return send(answer);
   }
-  send(answer);
+  containers_[m.container].filters = m.filters;
+  crew_->on_others([m](std::size_t, ForwarderWorker& worker) {
+    NETSERV_CHECK(worker.core().set_filters(m.container, m.filters).has_value());  // the first one has taken them
+  }, [this, answer] { send(answer); });
 }
 
 void ForwarderService::handle(const ipc::SetDrain& m) {
-  core_.set_drain(m.draining);
+  crew_->on_each([m](std::size_t, ForwarderWorker& worker) { worker.core().set_drain(m.draining); }, [] {});
   report_plane(update_plane());
 }
 
 void ForwarderService::handle(const ipc::GetForwarderStats&) {
-  ipc::ForwarderStats stats;
-  stats.node = core_.counters().named();
-  stats.node.merge(plane_.counters());
-  stats.node["in_flight"] = core_.in_flight();
-  for (ContainerId id : core_.containers()) {
-    ipc::ContainerCounters c{id, core_.counters(id)->named()};
-    c.counters["in_flight"] = core_.in_flight(id);
-    if (auto found = containers_.find(id); found != containers_.end() && found->second.ring != nullptr) {
-      const ring::RingCounters& r = found->second.ring->counters();
-      c.counters["ring_bad_completions"] = r.bad_completions;
-      c.counters["ring_late_completions"] = r.late_completions;
-      c.counters["ring_bad_emits"] = r.bad_emits;
-      c.counters["ring_wakeups"] = r.wakeups;
-      c.counters["ring_idle_wakeups"] = r.idle_wakeups;
-    }
-    stats.containers.push_back(std::move(c));
-  }
-  send(stats);
+  auto shares = std::make_shared<std::vector<ipc::ForwarderStats>>(crew_->size());  // each worker writes its own
+  crew_->on_each([shares](std::size_t number, ForwarderWorker& worker) { (*shares)[number] = worker.stats(); },
+                 [this, shares] { send(sum(*shares)); });
 }
 
-// --- packets ---
+ipc::ForwarderStats ForwarderService::sum(const std::vector<ipc::ForwarderStats>& shares) {
+  ipc::ForwarderStats all;
+  all.node = plane_.counters();
+  std::map<ContainerId, ipc::ContainerCounters> containers;
+  for (const ipc::ForwarderStats& share : shares) {
+    for (const auto& [name, value] : share.node) all.node[name] += value;
+    for (const ipc::ContainerCounters& one : share.containers) {
+      containers[one.container].container = one.container;
+      for (const auto& [name, value] : one.counters) containers[one.container].counters[name] += value;
+    }
+  }
+  for (auto& [id, counters] : containers) all.containers.push_back(std::move(counters));
+  return all;
+}
+
+// --- packets: what the plane does for all workers ---
 
 Status ForwarderService::update_plane() {
-  auto wanted = core_.wanted();
+  auto wanted = crew_->first().core().wanted();
   bool observed = std::ranges::any_of(wanted, [](const forward::Wanted& w) { return w.observer; });
   if (!observed) copies_timer_.reset();
   if (observed && !copies_timer_) copies_timer_ = loop_.after(kCopiesOften, [this] { take_copies(); });
@@ -237,146 +253,44 @@ void ForwarderService::report_plane(const Status& status) {
 
 // The kernel gathers copies without waking anyone: a wake-up each would cost more than the copy.
 void ForwarderService::take_copies() {
+  forward::Forwarder& core = crew_->first().core();
   TimePoint now = sys::now();
   bool some = false;
   plane_.take_copies([&](std::span<const forward::Packet> copies, std::uint32_t sampled_one_in) {
     some = true;
-    core_.on_copies(copies, sampled_one_in, now);
+    core.on_copies(copies, sampled_one_in, now);
   });
   copies_interval_ = some ? Duration(kCopiesOften) : std::min<Duration>(2 * copies_interval_, kCopiesRarely);
   copies_timer_ = loop_.after(copies_interval_, [this] { take_copies(); });
   std::uint64_t lost = plane_.copies_lost();
-  if (lost != copies_lost_) core_.on_copies_lost(lost - std::exchange(copies_lost_, lost));
-  settle();
+  if (lost != copies_lost_) core.on_copies_lost(lost - std::exchange(copies_lost_, lost));
+  crew_->first().settle();
 }
 
-void ForwarderService::listen_to_plane() {
-  if (plane_.fd() < 0 || plane_readable_) return;
-  plane_readable_ = loop_.on_io(plane_.fd(), EPOLLIN, [this](std::uint32_t) { on_plane_readable(); });
-}
-
-void ForwarderService::on_plane_readable() {
-  for (auto& [id, container] : containers_)
-    if (container.ring != nullptr) container.ring->clear_waiting();
-  last_work_ = sys::now();
-  work();
-}
-
-// Takes packets and answers for as long as they come. With nothing to take it looks again for kPatience if that saves
-// a wake-up: where this process drives the interfaces itself, or a container at work on another core will answer soon.
-void ForwarderService::work() {
-  for (int i = 0; i < kRounds; ++i) {
-    TimePoint now = sys::now();
-    auto packets = plane_.receive(now);
-    if (!packets.empty()) {
-      core_.on_packets(packets, now);
-      last_batch_ = packets.size();
-    }
-    std::size_t answers = core_.poll(now);
-    if (answers > 0) patient_ = true;
-    if (answers > 0 || !packets.empty()) last_work_ = now;
-    bool waits = core_.in_flight() > 0;
-    if (waits && shares_core()) {
-      if (!patient_ || !await_answers()) return settle();
-      continue;
-    }
-    if (packets.empty() && !waits && !plane_.polls_itself()) {
-      if (!gather()) return settle();
-      continue;
-    }
-    if (now - last_work_ >= kPatience) return settle();
-  }
-  arm_stall_timer();
-  if (std::exchange(work_posted_, true)) return;
-  plane_readable_.reset();  // listened to, every single packet has the kernel call for us
-  loop_.post([this] {  // other events in between
-    work_posted_ = false;
-    work();
-  });
-}
-
-// Lets the containers have the core until one answers; not by way of the event loop, where more packets would keep
-// the core from them. Once in vain, and it is not tried again before there are answers.
-bool ForwarderService::await_answers() {
-  std::array<pollfd, 8> waiting{};
-  std::array<ring::RingProducer*, 8> rings{};
-  std::size_t n = 0;
-  bool ready = false;
-  for (auto& [id, container] : containers_) {
-    if (container.ring == nullptr || container.ring->in_container() == 0 || n == waiting.size()) continue;
-    ready |= !container.ring->prepare_wait();
-    waiting[n] = {container.ring->forwarder_event_fd(), POLLIN, 0};
-    rings[n++] = container.ring;
-  }
-  const timespec limit{0, std::chrono::nanoseconds(kAnswerWait).count()};
-  patient_ = ready || ::ppoll(waiting.data(), n, &limit, nullptr) > 0;
-  for (std::size_t i = 0; i < n; ++i) rings[i]->end_wait();
-  return patient_;
-}
-
-// Under load packets are let gather for a while rather than taken as soon as there are some: larger batches, fewer
-// changes between the kernel's receive work, this process and the containers; and the receive work has the core
-// meanwhile, whatever this process's priority. False if there is no load.
-bool ForwarderService::gather() {
-  if (last_batch_ < kLoad || options_.gather == Duration::zero()) return false;
-  last_batch_ = 0;  // nothing by then: no load any more
-  const timespec limit{0, options_.gather.count()};
-  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, nullptr);
-  return true;
-}
-
-// With any of the containers that it waits for.
-bool ForwarderService::shares_core() const {
-  return std::ranges::any_of(containers_, [](const auto& entry) {
-    const ring::RingProducer* ring = entry.second.ring;
-    return ring != nullptr && ring->in_container() > 0 && ring->shares_core();
-  });
-}
-
-void ForwarderService::settle() {
-  listen_to_plane();
-  for (int i = 0; i < kRounds; ++i) {
-    if (core_.poll(sys::now()) > 0) continue;
-    bool idle = true;
-    for (auto& [id, container] : containers_)
-      if (container.ring != nullptr && !container.ring->prepare_wait()) idle = false;
-    if (idle) return arm_stall_timer();
-  }
-  arm_stall_timer();
-  if (std::exchange(settle_posted_, true)) return;
-  loop_.post([this] {  // containers keep coming with more: let other events in between
-    settle_posted_ = false;
-    settle();
-  });
-}
-
-void ForwarderService::arm_stall_timer() {
-  auto due = core_.next_deadline();
-  if (!due || stall_timer_) return;
-  stall_timer_ = loop_.at(std::max(*due, sys::now() + kStallRecheck), [this] {
-    stall_timer_.reset();
-    TimePoint now = sys::now();
-    core_.poll(now);
-    core_.check_stalls(now);
-    settle();
-  });
-}
-
-void ForwarderService::on_stalled(ContainerId id, std::uint32_t in_flight) {
+// Each worker finds out by itself; netservd hears of the first one, and when the last one has resumed.
+void ForwarderService::on_stalled(std::size_t worker, ContainerId id, std::uint32_t in_flight) {
+  auto found = containers_.find(id);
+  if (found == containers_.end()) return;
+  bool first = found->second.stalled_at.empty();
+  found->second.stalled_at.insert(worker);
+  if (!first) return;
   log_warning(kSubject, "{} does not answer; {} packets passed on, later ones pass by", name_of(id), in_flight);
   send(ipc::ContainerStalled{id, in_flight});
 }
-void ForwarderService::on_resumed(ContainerId id) {
+
+void ForwarderService::on_resumed(std::size_t worker, ContainerId id) {
+  auto found = containers_.find(id);
+  if (found == containers_.end() || found->second.stalled_at.erase(worker) == 0 || !found->second.stalled_at.empty())
+    return;
   log_info(kSubject, "{} answers again", name_of(id));
   send(ipc::ContainerResumed{id});
 }
+
 void ForwarderService::on_corrupted(ContainerId id, std::string_view reason) {
+  auto found = containers_.find(id);
+  if (found == containers_.end() || std::exchange(found->second.corrupted, true)) return;
   log_error(kSubject, "{} cut off: {}", name_of(id), reason);
   send(ipc::RingCorrupted{id, std::string(reason)});
-  loop_.post([this, id] {  // it shall not wake us any more
-    auto found = containers_.find(id);
-    if (found != containers_.end() && !core_.has_port(id)) found->second.wake.reset();
-  });
 }
 
 }  // namespace netserv::daemons

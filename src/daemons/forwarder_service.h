@@ -1,16 +1,19 @@
-// The forwarder process: its core between a plane, the containers' rings, and netservd's control socket.
+// The forwarder process: netservd's control socket, and the workers that it is about. Each worker has a core between its
+// part of the plane and a ring of every container's; what netservd says is said to all of them, and what they count is
+// added up.
 //
 // netservd may die and connect again at any time; filters and rings stay in force meanwhile. Only the last
-// connection is spoken to. One thread, one event loop.
+// connection is spoken to. The main thread; what happens on the others is in forwarder_crew.h.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
-#include "forward/forwarder.h"
+#include "daemons/forwarder_crew.h"
 #include "plane/live_plane.h"
-#include "ring/ring_producer.h"
 #include "sys/acceptor.h"
 #include "sys/event_loop.h"
 #include "sys/seqpacket.h"
@@ -21,22 +24,24 @@ struct ForwarderOptions {
   std::string socket;
   std::string ring_directory;  // on a tmpfs mounted nosuid,nodev,noexec
   std::string plane_reason;    // why this plane, for people
-  forward::Limits limits;
-  Duration gather = std::chrono::microseconds(100);  // under load, from the end of one batch to the next
+  CrewOptions crew;
 };
 
-class ForwarderService final : private forward::ForwarderEvents {
+class ForwarderService final : private WorkerEvents {
  public:
   static Result<std::unique_ptr<ForwarderService>> start(sys::EventLoop& loop, plane::LivePlane& plane,
                                                          ForwarderOptions options);
   ~ForwarderService() override;
-  // Lets everything in flight pass; the plane delivers nothing more.
+  // Lets everything in flight pass; the plane delivers nothing more. The loop has ended.
   void shut_down();
 
  private:
   struct Container {
-    ring::RingProducer* ring = nullptr;  // owned by the core's port
-    sys::EventHandle wake;
+    std::shared_ptr<forward::Allowance> allowance;
+    std::vector<ipc::ModuleFilter> filters;  // in force
+    bool has_rings = false;
+    bool corrupted = false;              // some worker has cut it off
+    std::set<std::size_t> stalled_at;    // workers
   };
 
   ForwarderService(sys::EventLoop& loop, plane::LivePlane& plane, ForwarderOptions options);
@@ -54,40 +59,27 @@ class ForwarderService final : private forward::ForwarderEvents {
   void handle(const ipc::SetReserved&);
 
   void reserve_addresses();  // the management's and those on the node's interfaces
-  Status make_ring(ContainerId id);
+  Status make_rings(ContainerId id);
   Status update_plane();
   void report_plane(const Status& status);
-  void on_plane_readable();
-  void listen_to_plane();
-  void work();
-  bool await_answers();
-  bool gather();
-  bool shares_core() const;
+  ipc::ForwarderStats sum(const std::vector<ipc::ForwarderStats>& shares);
   void take_copies();
-  // Answers, emitted packets, then back to sleep: sets the waiting flags and the stall timer.
-  void settle();
-  void arm_stall_timer();
 
-  void on_stalled(ContainerId, std::uint32_t in_flight) override;
-  void on_resumed(ContainerId) override;
+  void on_stalled(std::size_t worker, ContainerId, std::uint32_t in_flight) override;
+  void on_resumed(std::size_t worker, ContainerId) override;
   void on_corrupted(ContainerId, std::string_view reason) override;
 
   sys::EventLoop& loop_;
   plane::LivePlane& plane_;
   ForwarderOptions options_;
-  forward::Forwarder core_;
   std::map<ContainerId, Container> containers_;
-  std::map<ContainerId, std::vector<ipc::ModuleFilter>> filters_;
-  std::vector<Prefix> management_;
+  std::vector<Prefix> management_, reserved_;
   std::unique_ptr<sys::Acceptor> acceptor_;
   sys::Channel control_;
-  sys::EventHandle controlling_, plane_readable_, stall_timer_, alive_timer_, copies_timer_, addresses_timer_;
+  sys::EventHandle controlling_, look_around_timer_, copies_timer_, addresses_timer_;
   Duration copies_interval_ = std::chrono::milliseconds(1);
-  TimePoint last_work_{};  // packets or answers came
-  std::size_t last_batch_ = 0;
-  bool settle_posted_ = false, work_posted_ = false;
-  bool patient_ = true;  // containers on this core answered when last waited for
   std::uint64_t copies_lost_ = 0;  // those that observers have been told of
+  std::unique_ptr<ForwarderCrew> crew_;  // its threads end before the rest goes
 };
 
 }  // namespace netserv::daemons

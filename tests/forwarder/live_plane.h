@@ -31,9 +31,10 @@ inline void until(const std::function<bool()>& condition) {
   FAIL() << "the condition did not come true within a minute";
 }
 
-// The module: "drop..." is dropped, "ping..." answered in place with "pong", "change..." gets other bytes, all
-// else passes; "size" is replaced by the packet's length in four digits. Ports and addresses are swapped for the answer.
-inline void module(const ring::SubmitDescriptor& d, std::span<std::byte> bytes, ring::Completion& c) {
+// The module: "drop..." is dropped, "ping..." answered in place with "pong" and "ring..." with the number of the ring it
+// came by, "change..." gets other bytes, all else passes; "size" is replaced by the packet's length in four digits. Ports
+// and addresses are swapped for the answer.
+inline void module(const ring::SubmitDescriptor& d, std::span<std::byte> bytes, ring::Completion& c, std::size_t ring) {
   auto headers = parse_packet(ByteSpan(bytes).first(d.length));
   if (!headers) return;
   std::size_t payload = headers->l3_length + 8u;
@@ -50,13 +51,14 @@ inline void module(const ring::SubmitDescriptor& d, std::span<std::byte> bytes, 
     bytes[payload] = std::byte{'C'};
     c.changed = 1;
   }
-  if (starts("ping")) {
+  if (starts("ping") || starts("ring")) {
     std::size_t width = headers->source.is_v4() ? 4 : 16, at = headers->source.is_v4() ? 12 : 8;
     std::swap_ranges(bytes.begin() + static_cast<long>(at), bytes.begin() + static_cast<long>(at + width),
                      bytes.begin() + static_cast<long>(at + width));
     auto ports = bytes.begin() + headers->l3_length;
     std::swap_ranges(ports, ports + 2, ports + 2);
-    bytes[payload + 1] = std::byte{'o'};
+    if (starts("ping")) bytes[payload + 1] = std::byte{'o'};
+    else bytes[payload] = static_cast<std::byte>('0' + ring);
     c.verdict = NETSERV_REPLY;
     c.changed = 1;
   }
@@ -66,23 +68,39 @@ inline void module(const ring::SubmitDescriptor& d, std::span<std::byte> bytes, 
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (int fd = 3; fd < 256; ++fd)  // nothing of the test's but the ring
     if (std::ranges::none_of(fds, [&](const sys::UniqueFd& own) { return own.get() == fd; })) ::close(fd);
-  auto ring = ring::RingConsumer::attach(std::move(fds[0]), std::move(fds[1]), std::move(fds[2]));
-  if (!ring) ::_exit(1);
-  plane::ScriptedContainer container(*std::move(ring), module);
+  std::vector<std::unique_ptr<plane::ScriptedContainer>> rings;
+  std::vector<pollfd> wake;
+  for (std::size_t i = 0; i < fds.size(); i += 3) {
+    auto ring = ring::RingConsumer::attach(std::move(fds[i]), std::move(fds[i + 1]), std::move(fds[i + 2]));
+    if (!ring) ::_exit(1);
+    wake.push_back({(*ring)->wake_fd(), POLLIN, 0});
+    rings.push_back(std::make_unique<plane::ScriptedContainer>(
+        *std::move(ring), [k = i / 3](const ring::SubmitDescriptor& d, std::span<std::byte> bytes, ring::Completion& c) {
+          module(d, bytes, c, k);
+        }));
+  }
   for (;;) {
-    if (container.run_once() > 0) continue;
-    if (container.ring().prepare_wait()) {
-      pollfd p{container.ring().wake_fd(), POLLIN, 0};
-      ::poll(&p, 1, -1);
-    }
-    container.ring().end_wait();
+    std::size_t some = 0;
+    for (auto& one : rings) some += one->run_once();
+    if (some > 0) continue;
+    bool idle = true;
+    for (auto& one : rings) idle &= one->ring().prepare_wait();
+    if (idle) ::poll(wake.data(), wake.size(), -1);
+    for (auto& one : rings) one->ring().end_wait();
   }
 }
 
 inline std::string plane_name(const ::testing::TestParamInfo<const char*>& plane) { return plane.param; }
+// "xdp", or with several workers "xdp_2".
+inline int workers_of(std::string_view parameter) {
+  std::size_t at = parameter.find('_');
+  return at == std::string_view::npos ? 1 : parameter[at + 1] - '0';
+}
 
 class LivePlane : public ::testing::TestWithParam<const char*> {
  protected:
+  // As many workers as the links have queues.
+  explicit LivePlane(int its_workers = 1) : workers(its_workers), router(its_workers) {}
   void SetUp() override {
     start_forwarder();
     client = router.client_udp(AF_INET, 4000);
@@ -104,6 +122,7 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
   void start_forwarder() {
     std::vector<std::string> command{kForwarder, "--run-dir", router.folder(), "--plane", plane()};
     if (plane() == "xdp") command.insert(command.end(), {"--interface", "to_c", "--interface", "to_s"});
+    if (workers > 1) command.insert(command.end(), {"--workers", std::to_string(workers)});
     forwarder = router.start(command);
     connect();
   }
@@ -116,6 +135,7 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     tell(ipc::ForwarderHello{});
     auto welcome = answer<ipc::ForwarderWelcome>();
     EXPECT_EQ(welcome.plane, plane());
+    EXPECT_EQ(welcome.workers, static_cast<std::uint32_t>(workers));
     detail = welcome.plane_detail;
     EXPECT_THAT(welcome.plane_detail, ::testing::HasSubstr(plane() == "xdp" ? "to_c " : "NFQUEUE"));
   }
@@ -137,15 +157,15 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     });
     return out;
   }
-  void start_container() {
+  void start_container(std::uint32_t packets_per_second = 100'000) {
     ipc::ConfigureContainer config;
     config.container = ContainerId(1);
     config.publisher = "alice";
     config.authorised = {*Prefix::parse("10.0.2.0/24"), *Prefix::parse("2001:db8:2::/64")};
-    config.emit_packets_per_second = 100'000;
+    config.emit_packets_per_second = packets_per_second;
     tell(config);
     answer<ipc::ContainerRing>();
-    ASSERT_EQ(datagram.fds.size(), 3u);
+    ASSERT_EQ(datagram.fds.size(), 3u * static_cast<std::size_t>(workers));
     container = ::fork();
     if (container == 0) container_main(std::move(datagram.fds));
   }
@@ -162,7 +182,7 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
   }
   void send(const sys::UniqueFd& from, const std::string& text) {
     sockaddr_storage to{};
-    bool v4 = from.get() == client.get();
+    bool v4 = from.get() != client6.get();
     if (v4) {
       auto& a = reinterpret_cast<sockaddr_in&>(to);
       a.sin_family = AF_INET, a.sin_port = htons(5060);
@@ -194,6 +214,7 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     return std::regex_replace(all, std::regex("#[^\n]*\n|\\[[0-9:]+\\]"), "");
   }
 
+  const int workers;
   Router router;
   std::string detail;  // the plane's own words
   sys::Channel control;

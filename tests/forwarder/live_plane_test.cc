@@ -8,7 +8,14 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-TEST_P(LivePlane, VerdictsTakeEffectInBothIpVersions) {
+// With one worker, and with two that have a receive queue of each interface (or an NFQUEUE) each.
+class LiveTraffic : public LivePlane {
+ protected:
+  LiveTraffic() : LivePlane(workers_of(GetParam())) {}
+  std::string plane() override { return std::string(GetParam()).substr(0, std::string_view(GetParam()).find('_')); }
+};
+
+TEST_P(LiveTraffic, VerdictsTakeEffectInBothIpVersions) {
   start_container();
   ASSERT_EQ(set_filters({sip, sip6}), "");
   for (auto [from, at] : {std::pair(&client, &server), std::pair(&client6, &server6)}) {
@@ -40,7 +47,7 @@ TEST_P(LivePlane, VerdictsTakeEffectInBothIpVersions) {
   EXPECT_EQ(stats()["packets_in"], 8u);
 }
 
-TEST_P(LivePlane, FiltersStayWhenNetservdIsGone) {
+TEST_P(LiveTraffic, FiltersStayWhenNetservdIsGone) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   control.close();
@@ -50,7 +57,7 @@ TEST_P(LivePlane, FiltersStayWhenNetservdIsGone) {
   EXPECT_EQ(stats()["processed_replied"], 1u);
 }
 
-TEST_P(LivePlane, DrainLetsEverythingPass) {
+TEST_P(LiveTraffic, DrainLetsEverythingPass) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   tell(ipc::SetDrain{true});
@@ -63,7 +70,7 @@ TEST_P(LivePlane, DrainLetsEverythingPass) {
   EXPECT_EQ(receive(client), "pong 2");
 }
 
-TEST_P(LivePlane, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccounted) {
+TEST_P(LiveTraffic, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccounted) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   int answered = 0, passed = 0, sent = 0;
@@ -91,7 +98,7 @@ TEST_P(LivePlane, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccounted)
 }
 
 // The kernel's own view of the path: the same packets with no forwarder at all.
-TEST_P(LivePlane, WhateverHappensToTheForwarderTrafficGoesOn) {
+TEST_P(LiveTraffic, WhateverHappensToTheForwarderTrafficGoesOn) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   send(client, "ping 1");
@@ -123,7 +130,7 @@ TEST_P(LivePlane, WhateverHappensToTheForwarderTrafficGoesOn) {
   EXPECT_EQ(receive(client), "pong again");
 }
 
-TEST_P(LivePlane, AStoppedForwarderHoldsPacketsForAMomentOnly) {
+TEST_P(LiveTraffic, AStoppedForwarderHoldsPacketsForAMomentOnly) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   send(client, "ping 1");
@@ -146,7 +153,7 @@ TEST_P(LivePlane, AStoppedForwarderHoldsPacketsForAMomentOnly) {
   }
 }
 
-TEST_P(LivePlane, AThousandFiltersOfOneShapeAreTaken) {
+TEST_P(LiveTraffic, AThousandFiltersOfOneShapeAreTaken) {
   start_container();
   std::vector<Filter> filters{sip};
   for (std::uint16_t port = 10'000; port < 10'999; ++port)
@@ -159,7 +166,7 @@ TEST_P(LivePlane, AThousandFiltersOfOneShapeAreTaken) {
   EXPECT_EQ(receive(client), "pong 2");
 }
 
-INSTANTIATE_TEST_SUITE_P(Planes, LivePlane, ::testing::Values("netfilter", "xdp"), plane_name);
+INSTANTIATE_TEST_SUITE_P(Planes, LiveTraffic, ::testing::Values("netfilter", "xdp", "netfilter_2", "xdp_2"), plane_name);
 
 class NetfilterRules : public LivePlane {
  protected:

@@ -45,7 +45,7 @@ sys::UniqueFd socket_in(const std::string& space, int family, int type, int prot
 
 }  // namespace
 
-Router::Router() {
+Router::Router(int queues) {
   char number[16];
   std::snprintf(number, sizeof number, "nsf%06x", std::random_device{}() & 0xffffffu);
   name_ = number;
@@ -56,7 +56,7 @@ Router::Router() {
        "tmpfs");
   for (const char* part : {"c", "r", "s"}) ip("netns add " + name_ + part);
   for (const char* part : {"c", "s"}) {
-    make_link(part, 1);
+    make_link(part, queues);
     ip("-n " + name_ + part + " link set lo up");
   }
   ip("-n " + name_ + "r link set lo up");
@@ -80,6 +80,10 @@ void Router::make_link(const std::string& part, int queues) {
   ip("-n " + router + " link set to_" + part + " up");
   ip("-n " + end + " route add default via 10.0." + net + "." + gateway);
   ip("-n " + end + " -6 route add default via 2001:db8:" + net + "::" + gateway);
+}
+
+void Router::add_client_addresses(int count) {
+  for (int i = 1; i <= count; ++i) ip("-n " + name_ + "c addr add 10.0.1." + std::to_string(100 + i) + "/24 dev eth0");
 }
 
 void Router::remake_link(const std::string& part, int queues) {

@@ -22,7 +22,8 @@ class Router {
   static constexpr const char* kRouter = "10.0.1.2";  // towards the client
   static constexpr const char* kRouter6 = "2001:db8:1::2";
 
-  Router();
+  // Its links have so many receive and transmit queues.
+  explicit Router(int queues = 1);
   ~Router();
   // A socket in the client's or server's namespace, bound to its address (either IP version), with a receive
   // timeout of a minute.
@@ -32,6 +33,9 @@ class Router {
   sys::UniqueFd server_udp(int family, std::uint16_t port) {
     return udp(name_ + "s", family == AF_INET ? kServer : kServer6, port);
   }
+  // More addresses for the client: 10.0.1.101 and so on.
+  void add_client_addresses(int count);
+  sys::UniqueFd client_udp(const std::string& address, std::uint16_t port) { return udp(name_ + "c", address.c_str(), port); }
   // The same on the router itself, on its address towards the client.
   sys::UniqueFd router_udp(int family, std::uint16_t port) {
     return udp(name_ + "r", family == AF_INET ? kRouter : kRouter6, port);

@@ -11,11 +11,20 @@ namespace netserv::plane {
 
 static_assert(NfQueue::kBuffers >= forward::Limits{}.in_flight + NfQueue::kBatch);
 
+Result<std::unique_ptr<NetfilterPart>> NetfilterPart::open(std::uint16_t queue, std::uint32_t mark) {
+  std::unique_ptr<NetfilterPart> part(new NetfilterPart);
+  NETSERV_ASSIGN(part->queue_, NfQueue::open(queue));
+  NETSERV_ASSIGN(part->sender_, RawSender::create(mark));
+  return part;
+}
+
 Result<std::unique_ptr<NetfilterPlane>> NetfilterPlane::create(const RuleOptions& options) {
   std::unique_ptr<NetfilterPlane> plane(new NetfilterPlane(options));
   NETSERV_TRY(plane->rules_.clean());
-  NETSERV_ASSIGN(plane->queue_, NfQueue::open(options.queue));  // before the rules: no packet finds it unbound
-  NETSERV_ASSIGN(plane->sender_, RawSender::create(options.mark));
+  for (std::uint16_t i = 0; i < options.queues; ++i) {  // before the rules: no packet finds one unbound
+    NETSERV_ASSIGN(auto part, NetfilterPart::open(static_cast<std::uint16_t>(options.queue + i), options.mark));
+    plane->parts_.push_back(std::move(part));
+  }
   NETSERV_TRY(plane->rules_.install());
   if (plane->rules_.can_log()) {
     if (auto log = NfLog::open(options.queue)) plane->log_ = *std::move(log);
@@ -34,7 +43,7 @@ Status NetfilterPlane::want(const std::vector<forward::Wanted>& wanted) {
   std::ranges::sort(set.queued);
   set.queued.erase(std::unique(set.queued.begin(), set.queued.end()), set.queued.end());
   Status replaced = rules_.replace(set);
-  queue_->alive(sys::now());  // that may have taken so long that the watchdog let everything pass
+  parts_.front()->alive(sys::now());  // that may have taken so long that the watchdog let everything pass
   return replaced;
 }
 
@@ -43,11 +52,14 @@ void NetfilterPlane::take_copies(const TakeCopies& take) {
 }
 
 std::string NetfilterPlane::detail() const {
-  return fmt::format("{} NFQUEUE {}, {}, chain {}", rules_.variant(), options_.queue,
+  std::string queues = std::to_string(options_.queue);
+  if (options_.queues > 1)
+    queues += fmt::format("-{} (a worker each)", options_.queue + options_.queues - 1);
+  return fmt::format("{} NFQUEUE {}, {}, chain {}", rules_.variant(), queues,
                      log_ ? "NFLOG for observers" : "no NFLOG: observers' packets are queued too", kChain);
 }
 
-void NetfilterPlane::finish(std::span<const forward::Outcome> outcomes) {
+void NetfilterPart::finish(std::span<const forward::Outcome> outcomes) {
   for (const forward::Outcome& o : outcomes) {
     switch (o.fate) {
       case forward::Fate::kPass: queue_->accept(o.cookie); break;
@@ -61,19 +73,15 @@ void NetfilterPlane::finish(std::span<const forward::Outcome> outcomes) {
   }
 }
 
-void NetfilterPlane::flush() {
+void NetfilterPart::flush() {
   queue_->flush();
   sender_->flush();
 }
 
-std::map<std::string, std::uint64_t> NetfilterPlane::counters() {
+std::map<std::string, std::uint64_t> NetfilterPart::counters() {
   const QueueCounters& q = queue_->counters();
   auto kernel = queue_->kernel_state();
-  LogCounters log = log_ ? log_->counters() : LogCounters{};
   return {
-      {"observer_copies", log.copies},
-      {"observer_copies_lost", log.lost},
-      {"observer_copies_malformed", log.malformed},
       {"queue_overruns", kernel.queue_dropped},  // queue full: passed by in the kernel
       {"queue_user_overruns", kernel.user_dropped + q.socket_overruns},
       {"queue_malformed", q.malformed},
@@ -85,6 +93,13 @@ std::map<std::string, std::uint64_t> NetfilterPlane::counters() {
       {"raw_sent", sender_->sent()},
       {"raw_send_failed", sender_->failed() + replies_failed_},
   };
+}
+
+std::map<std::string, std::uint64_t> NetfilterPlane::counters() {
+  LogCounters log = log_ ? log_->counters() : LogCounters{};
+  return {{"observer_copies", log.copies},
+          {"observer_copies_lost", log.lost},
+          {"observer_copies_malformed", log.malformed}};
 }
 
 }  // namespace netserv::plane

@@ -2,23 +2,46 @@
 // and emitted packets leave by marked raw sockets. Packets that are only watched are copied to an NFLOG group and never
 // wait for anyone (a kernel without NFLOG queues them too). Works on any Linux router.
 //
+// With several workers there are as many queues, one after the other; the kernel's NFQUEUE target balances flows over
+// them, so that the packets of one flow keep their order.
+//
 // Queued packets go on behind our rule, at the end of PREROUTING's mangle chain: the operator's mangle rules that
 // come before it have seen them, routing, filter and NAT are still to come.
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "plane/live_plane.h"
 #include "plane/netfilter/nflog.h"
 #include "plane/netfilter/nfqueue.h"
-#include "plane/raw_sender.h"
 #include "plane/netfilter/xtables.h"
+#include "plane/raw_sender.h"
 
 namespace netserv::plane {
 
+class NetfilterPart final : public PlanePart {
+ public:
+  static Result<std::unique_ptr<NetfilterPart>> open(std::uint16_t queue, std::uint32_t mark);
+
+  int fd() const override { return queue_->fd(); }
+  std::span<const forward::Packet> receive(TimePoint now) override { return queue_->receive(now); }
+  void alive(TimePoint now) override { queue_->alive(now); }
+  std::map<std::string, std::uint64_t> counters() override;
+  void finish(std::span<const forward::Outcome> outcomes) override;
+  bool send(ByteSpan packet) override { return sender_->send(packet); }
+  void flush() override;
+
+ private:
+  NetfilterPart() = default;
+  std::unique_ptr<NfQueue> queue_;
+  std::unique_ptr<RawSender> sender_;
+  std::uint64_t replies_failed_ = 0;
+};
+
 class NetfilterPlane final : public LivePlane {
  public:
-  // Cleans what an earlier run has left, binds the queue, places chain and jump. Works on the calling thread's
+  // Cleans what an earlier run has left, binds the queues, places chain and jump. Works on the calling thread's
   // network namespace.
   static Result<std::unique_ptr<NetfilterPlane>> create(const RuleOptions& options);
   // Takes the rules away.
@@ -26,26 +49,19 @@ class NetfilterPlane final : public LivePlane {
 
   std::string name() const override { return "netfilter"; }
   std::string detail() const override;
-  int fd() const override { return queue_->fd(); }
-  std::span<const forward::Packet> receive(TimePoint now) override { return queue_->receive(now); }
+  std::size_t parts() const override { return parts_.size(); }
+  PlanePart& part(std::size_t number) override { return *parts_[number]; }
   Status want(const std::vector<forward::Wanted>& wanted) override;
-  void alive(TimePoint now) override { queue_->alive(now); }
   void take_copies(const TakeCopies& take) override;
   std::uint64_t copies_lost() override { return log_ ? log_->counters().lost : 0; }
   std::map<std::string, std::uint64_t> counters() override;
-
-  void finish(std::span<const forward::Outcome> outcomes) override;
-  bool send(ByteSpan packet) override { return sender_->send(packet); }
-  void flush() override;
 
  private:
   explicit NetfilterPlane(const RuleOptions& options) : options_(options), rules_(options) {}
   RuleOptions options_;
   Xtables rules_;
-  std::unique_ptr<NfQueue> queue_;
+  std::vector<std::unique_ptr<NetfilterPart>> parts_;
   std::unique_ptr<NfLog> log_;  // none: observers' packets are queued
-  std::unique_ptr<RawSender> sender_;
-  std::uint64_t replies_failed_ = 0;
 };
 
 }  // namespace netserv::plane

@@ -109,8 +109,9 @@ std::string install_batch(const RuleSet& set, IpVersion version, Jump jump, cons
     }
     if (signalling) add(" -p udp -m udp --dport 270 -j RETURN");  // gistd's; no filter may name that port
   }
-  for (const std::string& match : queued)
-    add(fmt::format("{} -j NFQUEUE --queue-num {} --queue-bypass", match, o.queue));
+  std::string queues = o.queues == 1 ? fmt::format("--queue-num {}", o.queue)
+                                     : fmt::format("--queue-balance {}:{}", o.queue, o.queue + o.queues - 1);
+  for (const std::string& match : queued) add(fmt::format("{} -j NFQUEUE {} --queue-bypass", match, queues));
   add_log_rules(out, set, version, o);
   if (jump == Jump::kAdd) out += fmt::format("-A PREROUTING -j {}\n", kChain);
   return out + "COMMIT\n";

@@ -22,9 +22,10 @@ enum class IpVersion : std::uint8_t { kV4, kV6 };
 enum class Jump : bool { kPresent, kAdd };
 
 struct RuleOptions {
-  std::uint16_t queue = 8100;       // of NFQUEUE, and the group of NFLOG
+  std::uint16_t queue = 8100;       // the first of NFQUEUE, and the group of NFLOG
   std::uint32_t mark = 0x4e53;  // of what our raw sockets send: never classified again
   std::size_t max_rules = 256;
+  std::uint16_t queues = 1;  // from `queue` on; flows are balanced over them
 };
 
 struct RuleSet {

@@ -33,6 +33,12 @@ TEST(Rules, FiltersWithPortsLeaveSignallingAlone) {
   EXPECT_THAT(install_batch(set, IpVersion::kV4, Jump::kPresent, {}), HasSubstr("--dport 270 -j RETURN\n"));
 }
 
+TEST(Rules, SeveralQueuesAreBalancedAndBypassed) {
+  std::string batch = install_batch({{{kProtocolUdp, 5060, {}, {}}}, {}}, IpVersion::kV4, Jump::kPresent, {7, 0x10, 256, 3});
+  EXPECT_THAT(batch, HasSubstr("--dport 5060 -j NFQUEUE --queue-balance 7:9 --queue-bypass\n"));
+  EXPECT_THAT(batch, Not(HasSubstr("--queue-num")));
+}
+
 TEST(Rules, CoarserBeyondTheLimit) {
   std::vector<Filter> filters;
   for (unsigned i = 0; i < 300; ++i)

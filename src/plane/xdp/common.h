@@ -16,6 +16,7 @@ using __u64 = unsigned long long;
 
 #define NSX_MAX_SHAPES 64
 #define NSX_MAX_FILTERS 65536
+#define NSX_MAX_WORKERS 16 /* a power of two */
 #define NSX_MAX_SOCKETS 256 /* AF_XDP sockets: one for each interface and receive queue */
 #define NSX_PACKET_MAX 2048 /* a ring slot: what is longer from the IP header on is the kernel's */
 #define NSX_FRAME_MAX 2104 /* what fits into a frame of packet memory (umem.h), VLAN tags and padding included */
@@ -51,14 +52,21 @@ struct nsx_value {
 };
 NSX_ASSERT(sizeof(struct nsx_value) == 16);
 
+/* A worker's last round, CLOCK_MONOTONIC; in a cache line of its own. */
+struct nsx_beat {
+  __u64 ns;
+  __u64 reserved[7];
+};
+
 /* Map `state`, one element, mapped by the forwarder. */
 struct nsx_state {
-  __u64 heartbeat_ns;  /* CLOCK_MONOTONIC of the forwarder's last round */
+  struct nsx_beat beats[NSX_MAX_WORKERS]; /* worker q % workers serves receive queue q */
   __u64 heartbeat_limit_ns;
   __u32 shape_count;
-  __u32 reserved;
+  __u32 workers;
   __u64 copies_lost;  /* counted by the program, on all CPUs */
 };
+NSX_ASSERT(sizeof(struct nsx_beat) == 64);
 
 /* Map `ports`, by ifindex: an interface the plane works on. */
 struct nsx_port {

@@ -41,8 +41,12 @@ class XdpProgram {
 
   // Adds what is new before it removes what is gone, so a filter in both never misses a packet.
   Status set_filters(std::span<const forward::Wanted> filters);
-  // Older than `limit`: the program passes everything to the kernel.
-  void heartbeat(TimePoint now) { state_->heartbeat_ns = static_cast<__u64>(now.time_since_epoch().count()); }
+  // Each worker's, from its own thread. Older than `limit`: the program passes that worker's packets to the kernel.
+  void heartbeat(std::uint32_t worker, TimePoint now) {
+    state_->beats[worker].ns = static_cast<__u64>(now.time_since_epoch().count());
+  }
+  // Before any interface is attached.
+  void set_workers(std::uint32_t workers) { state_->workers = workers; }
   void set_heartbeat_limit(Duration limit) { state_->heartbeat_limit_ns = static_cast<__u64>(limit.count()); }
 
   // Calls `each` for the observers' copies that are there; returns how many.

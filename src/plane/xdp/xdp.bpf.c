@@ -245,8 +245,9 @@ static __always_inline int same_mac(const void* a, const void* b) {
 }
 
 // Signed: another core may have written a heartbeat since the clock was read.
-static __always_inline int forwarder_is_late(const struct nsx_state* s, __u64 now_ns) {
-  __u64 beat = *(const volatile __u64*)&s->heartbeat_ns;
+static __always_inline int forwarder_is_late(const struct nsx_state* s, __u32 queue, __u64 now_ns) {
+  __u32 worker = s->workers > 1 ? queue % s->workers : 0;
+  __u64 beat = *(const volatile __u64*)&s->beats[worker & (NSX_MAX_WORKERS - 1)].ns;
   return (__s64)(now_ns - beat) > (__s64)s->heartbeat_limit_ns;
 }
 
@@ -332,7 +333,7 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (out_of_scope(&h)) return pass(NSX_BYPASS_SCOPE);
   if (h.protocol == IPPROTO_UDP && h.port == bpf_htons(SIGNALLING_PORT)) return pass(NSX_BYPASS_SIGNALLING);
   __u64 now_ns = bpf_ktime_get_ns();
-  if (forwarder_is_late(forwarder, now_ns)) return pass(NSX_BYPASS_HEARTBEAT);
+  if (forwarder_is_late(forwarder, ctx->rx_queue_index, now_ns)) return pass(NSX_BYPASS_HEARTBEAT);
   __u32 ingress = ctx->ingress_ifindex;
   struct nsx_port* port = bpf_map_lookup_elem(&ports, &ingress);
   if (!port) return pass(NSX_BYPASS_SOCKET);

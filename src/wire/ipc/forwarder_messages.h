@@ -4,7 +4,7 @@
 //
 // netservd -> forwarder            forwarder -> netservd
 //   ForwarderHello                   ForwarderWelcome
-//   ConfigureContainer               ContainerRing + fds (a new ring if there was none)
+//   ConfigureContainer               ContainerRing + fds (new rings if there were none)
 //   RemoveContainer                  (nothing)
 //   SetFilters                       FiltersSet
 //   SetDrain                         (nothing)
@@ -24,7 +24,7 @@
 
 namespace netserv::ipc {
 
-inline constexpr std::uint32_t kForwarderProtocol = 3;
+inline constexpr std::uint32_t kForwarderProtocol = 4;
 inline constexpr std::size_t kMaxControlBytes = 128 * 1024;  // one message
 
 struct ForwarderHello {
@@ -105,12 +105,13 @@ struct ForwarderWelcome {
   std::string plane;         // "netfilter", "xdp", "fake"
   std::string plane_detail;  // how: "iptables NFQUEUE 0-1", "native", for people
   std::string plane_reason = {};  // why this one, for people
+  std::uint32_t workers = 1;      // packet threads, each with receive queues of its own
   bool operator==(const ForwarderWelcome&) const = default;
-  template <class A> void fields(A& a) { a(protocol, plane, plane_detail, plane_reason); }
+  template <class A> void fields(A& a) { a(protocol, plane, plane_detail, plane_reason, workers); }
 };
 
-// Carries three descriptors: the ring file, the container's wake-up eventfd, the forwarder's (ring/layout.h).
-// If the container had a ring already it gets a new one: the old one's packets are counted as lost.
+// Carries three descriptors for each worker's ring: the ring file, the container's wake-up eventfd, the forwarder's
+// (ring/layout.h). If the container had rings already it gets new ones: the old ones' packets are counted as lost.
 struct ContainerRing {
   ContainerId container;
   bool operator==(const ContainerRing&) const = default;

@@ -1,21 +1,21 @@
-// The xdp plane's private records: a socket's place in it, what it remembers of a frame, memory that outlived its
-// sockets.
+// A part's private records: a socket's place in it, what it remembers of a frame, memory that outlived its sockets.
 #pragma once
 
-#include "plane/xdp/xdp_plane.h"
+#include "plane/xdp/xdp_part.h"
 
 namespace netserv::plane {
 
-struct XdpPlane::Port {
+struct XdpPart::Port {
   unsigned ifindex = 0;
+  std::uint32_t queue = 0;
   std::uint32_t mtu = 1500;
   std::unique_ptr<XskPort> socket;
   std::vector<xdp_desc> queued;  // to be transmitted at flush()
 };
 
-// What the plane remembers of a held frame, in the frame's own headroom, before the metadata: the kernel is done
+// What the part remembers of a held frame, in the frame's own headroom, before the metadata: the kernel is done
 // with that room, and no tenant ever sees it.
-struct XdpPlane::FrameNote {
+struct XdpPart::FrameNote {
   std::uint64_t source = 0;
   std::uint64_t destination = 0;
   std::uint32_t port = 0;  // where it came from
@@ -23,7 +23,7 @@ struct XdpPlane::FrameNote {
 };
 
 // Packet memory of before the sockets were opened anew, kept for the packets that the forwarder still holds.
-struct XdpPlane::Retired {
+struct XdpPart::Retired {
   std::uint64_t era = 0;
   std::unique_ptr<Umem> umem;
   std::size_t held = 0;
