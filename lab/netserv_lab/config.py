@@ -20,6 +20,7 @@ def text(node):
             "plane": node.plane,
             "interfaces": [end.interface for end in node.host.spec.ends],
             "bypass": node.bypass,
+            "workers": node.workers,
         }),
         ("[containers]", {"pool4": "100.64.0.0/24", "pool6": "fd64::/112", "idle_seconds": 2}),
         ("[helpers]", {"fetch_seconds": 5, "private_ranges": RANGES}),

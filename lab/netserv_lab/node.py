@@ -34,6 +34,7 @@ class Node:
         self.plane = plane
         self.forwards = host.spec.netserv != "control"
         self.bypass = False
+        self.workers = 1
         self.program_folder = None  # of the helpers: that of the build
         self.run_folder = folder / "run"
         self.state_folder = folder / "state"

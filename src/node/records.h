@@ -203,6 +203,7 @@ struct State {
   bool forwarder_up = false;
   TimePoint forwarder_lost;  // or this process's start; its filters may outlive the connection
   std::string plane, plane_detail, plane_reason;
+  std::uint32_t workers = 1;  // of the forwarder
   bool operator==(const State&) const = default;
 };
 

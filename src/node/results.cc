@@ -205,6 +205,7 @@ void Stepper::on(const ForwarderUp& up) {
   state().plane = up.welcome.plane;
   state().plane_detail = up.welcome.plane_detail;
   state().plane_reason = up.welcome.plane_reason;
+  state().workers = up.welcome.workers;
   for (auto& [id, c] : state().containers) {
     forget_filters(c);
     c.at_forwarder = true;

@@ -51,6 +51,7 @@ json status_json(const Facts& f) {
               {"plane", f.state.plane},
               {"plane_detail", f.state.plane_detail},
               {"plane_reason", f.state.plane_reason},
+              {"workers", f.state.workers},
               {"modules", f.state.modules.size()},
               {"containers", f.state.containers.size()},
               {"publishers", f.state.settings.publishers.size()},
