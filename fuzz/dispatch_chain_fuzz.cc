@@ -17,10 +17,11 @@ void require(bool truth) {
 
 std::string name_of(std::uint8_t byte) { return "m" + std::to_string(byte % 8); }
 
-void batch(Dispatcher& dispatcher, ByteReader& in) {
+void batch(Dispatcher& dispatcher, FakeSurroundings& out, ByteReader& in) {
   std::vector<PacketJob> jobs(in.u8() % 80);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     jobs[i].view.window_offset = static_cast<std::uint32_t>(i * NETSERV_SLOT_BYTES);
+    jobs[i].bytes = out.bytes.data() + i * NETSERV_SLOT_BYTES;
     jobs[i].view.length = in.u8();
     jobs[i].view.capacity = NETSERV_SLOT_BYTES;
     jobs[i].view.flags = in.u8() % 16 == 0 ? NETSERV_FLAG_COPY : 0;
@@ -83,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
       case 1: dispatcher.unload(ModuleId(name_of(in.u8()))); break;
       case 2: (void)dispatcher.update({ModuleId(name_of(in.u8())), static_cast<std::int8_t>(in.u8()), {}}); break;
-      case 3: batch(dispatcher, in); break;
+      case 3: batch(dispatcher, out, in); break;
       case 4: {
         out.time += std::chrono::milliseconds(in.u16());
         dispatcher.run_due(out.time);
