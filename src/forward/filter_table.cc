@@ -95,7 +95,7 @@ Result<std::vector<FilterTable::Shape>> FilterTable::build(const Lists& lists) {
       std::uint64_t at = hash(key);
       while (shape.index[at & (size - 1)] != kNoRow) ++at;
       shape.index[at & (size - 1)] = static_cast<std::uint32_t>(shape.rows.size());
-      shape.rows.push_back({key, std::move(targets)});
+      shape.rows.push_back({key, targets.front(), {targets.begin() + 1, targets.end()}});
     }
   }
   return shapes;

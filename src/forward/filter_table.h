@@ -43,7 +43,8 @@ class FilterTable {
         std::uint32_t row = shape.index[at & (shape.index.size() - 1)];
         if (row == kNoRow) break;
         if (!same(shape.rows[row].key, key)) continue;
-        for (const Target& target : shape.rows[row].targets) hit(target);
+        hit(shape.rows[row].first);
+        for (const Target& target : shape.rows[row].others) hit(target);
         break;
       }
     }
@@ -58,7 +59,8 @@ class FilterTable {
   static constexpr std::uint32_t kNoRow = 0xffffffff;
   struct Row {
     Key key;
-    std::vector<Target> targets;
+    Target first;  // mostly the only one: beside the key, not a look at other memory away
+    std::vector<Target> others;
   };
   struct Shape {
     Key mask;
