@@ -80,7 +80,7 @@ NSX_ASSERT(sizeof(struct nsx_port) == 16);
 /* Lies directly before the frame in XDP metadata. `egress` 0: the kernel must route it. */
 struct nsx_meta {
   __u32 magic;
-  __u32 egress; /* ifindex the FIB names */
+  __u32 egress; /* ifindex the FIB names; one without a socket is the kernel's to send on */
   __u8 destination_mac[6];
   __u8 source_mac[6];
   __u8 reason; /* why egress is 0: enum nsx_reason */
@@ -95,7 +95,6 @@ enum nsx_reason {
   NSX_NO_NEIGHBOUR = 1,
   NSX_IP_OPTIONS = 2, /* or IPv6 extension headers */
   NSX_NO_ROUTE = 3,
-  NSX_UNKNOWN_PORT = 4, /* the egress interface is not one of ours */
 };
 
 /* Before the copy in the observers' ring buffer. */

@@ -359,10 +359,6 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (h.total_length > NSX_PACKET_MAX || (long)ctx->data_end - (long)ctx->data > NSX_FRAME_MAX)
     return pass(NSX_BYPASS_OVERSIZE);
   if (ctx->rx_queue_index >= port->queues) return pass(NSX_BYPASS_SOCKET);
-  if (route.egress && !bpf_map_lookup_elem(&ports, &route.egress)) {
-    route.egress = 0;
-    route.reason = NSX_UNKNOWN_PORT;
-  }
   if (bpf_xdp_adjust_meta(ctx, -(int)sizeof route) != 0) return pass(NSX_BYPASS_META);
   struct nsx_meta* meta = (void*)(long)ctx->data_meta;
   if ((void*)(meta + 1) > (void*)(long)ctx->data) return pass(NSX_BYPASS_META);
