@@ -14,6 +14,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
 
 #include "support/container_fixture.h"
 
@@ -240,6 +243,26 @@ TEST_F(ContainerTest, HasNoRightsAndNoNewOnes) {
   }
 }
 
+TEST_F(ContainerTest, SeesNothingThatIsWritableAndExecutableAndNoKernelFiles) {
+  std::ifstream in(fmt::format("/proc/{}/mountinfo", init));
+  std::map<std::string, std::set<std::string>> mounts;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string number, parent, device, root, point, options, rest;
+    words >> number >> parent >> device >> root >> point >> options;
+    std::istringstream list(options);
+    for (std::string option; std::getline(list, option, ',');) mounts[point].insert(option);
+    std::getline(words, rest);
+    for (const char* kind : {"proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue"})
+      EXPECT_EQ(rest.find(fmt::format(" - {} ", kind)), std::string::npos) << line;
+    EXPECT_TRUE(mounts[point].count("ro") || mounts[point].count("noexec")) << line;
+    EXPECT_TRUE(mounts[point].count("nosuid") && mounts[point].count("nodev")) << line;
+  }
+  EXPECT_TRUE(mounts["/"].count("ro"));
+  EXPECT_TRUE(mounts["/modules"].count("ro"));
+  EXPECT_TRUE(mounts["/run/netserv"].count("noexec"));
+}
+
 // Sends one datagram from within the container's network namespace; 0 or errno.
 int send_from_inside(pid_t init, const char* address, std::uint16_t port) {
   pid_t child = ::fork();
@@ -297,13 +320,18 @@ TEST_F(NetworkTest, OnlyGrantedDestinationsAreReachedOverARoutedVeth) {
   ::close(listener);
 }
 
+std::string in_cgroup(const std::string& name, const char* controller, const char* v1, const char* v2) {
+  const std::string old = fmt::format("/sys/fs/cgroup/{}/lxc.payload.{}/{}", controller, name, v1);
+  std::ifstream in(std::filesystem::exists(old) ? old : fmt::format("/sys/fs/cgroup/lxc.payload.{}/{}", name, v2));
+  std::string first;
+  in >> first;
+  return first;
+}
+
 TEST_F(ContainerTest, CgroupLimitsAreInForce) {
-  std::string v1 = "/sys/fs/cgroup/pids/lxc.payload." + c.spec.name + "/pids.max";
-  std::string v2 = "/sys/fs/cgroup/lxc.payload." + c.spec.name + "/pids.max";
-  std::ifstream in(std::filesystem::exists(v1) ? v1 : v2);
-  std::uint64_t most = 0;
-  ASSERT_TRUE(in >> most);
-  EXPECT_EQ(most, c.spec.pids);
+  EXPECT_EQ(in_cgroup(c.spec.name, "pids", "pids.max", "pids.max"), std::to_string(c.spec.pids));
+  EXPECT_EQ(in_cgroup(c.spec.name, "memory", "memory.limit_in_bytes", "memory.max"), std::to_string(c.spec.memory_bytes));
+  EXPECT_EQ(in_cgroup(c.spec.name, "cpu", "cpu.cfs_quota_us", "cpu.max"), std::to_string(c.spec.cpu_percent * 1000));
 }
 
 struct SmallContainerTest : ContainerTest {

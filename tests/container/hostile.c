@@ -76,6 +76,7 @@ __attribute__((constructor)) static void attack(void) {
   must_fail("memfd_create", 0, syscall(SYS_memfd_create, "x", 0) >= 0);
   must_fail("personality", 0, syscall(SYS_personality, 0x0400000) >= 0);
   must_fail("shmget", 0, syscall(SYS_shmget, 0, 4096, 0600) >= 0);
+  must_fail("shmat", 0, syscall(SYS_shmat, 0, 0, 0100000 /* SHM_EXEC */) != -1 || errno != EPERM);
   must_fail("io_uring_setup", 0, syscall(SYS_io_uring_setup, 1, 0) >= 0 || errno != EPERM);
   must_fail("ptrace", 0, syscall(SYS_ptrace, 0, 0, 0, 0) >= 0);
   must_fail("execve", 0, syscall(SYS_execve, "/netserv-container", 0, 0) >= 0 || errno != EPERM);
