@@ -73,11 +73,12 @@ TEST(Config, ATypoIsNoReasonToDie) {
 
 TEST(Config, AReloadTakesPublishersAndLimitsAndNamesTheRest) {
   Config running = *parse(kNode, "f");
-  Config fresh = *parse(kNode + "[helpers]\nparallel = 5\n[containers]\nidle_seconds = 5\n[[publisher]]\nname = \"a\"\n" + kKey, "f");
+  Config fresh = *parse(kNode + "[helpers]\nparallel = 5\n[containers]\nidle_seconds = 5\n[log]\nlevel = \"debug\"\n[[publisher]]\nname = \"a\"\n" + kKey, "f");
   std::vector<std::string> ignored;
   Config out = reloaded(running, fresh, ignored);
   EXPECT_EQ(out.publishers.size(), 1u);
   EXPECT_EQ(out.helpers.parallel, 5u);
+  EXPECT_EQ(out.log_level, LogLevel::kDebug);
   EXPECT_EQ(out.containers.idle_seconds, 60u);
   EXPECT_EQ(ignored, std::vector<std::string>{"containers"});
 }
