@@ -91,6 +91,13 @@ TEST_F(LinksTest, AContainerThatSaysWelcomeAgainIsEnded) {
   EXPECT_EQ(gone_, "it says welcome again");
 }
 
+TEST_F(LinksTest, AContainerThatSpeaksAnotherProtocolIsEnded) {
+  ASSERT_TRUE(container_.send(ipc::encode<ipc::FromContainer>(ipc::Welcome{ipc::kContainerProtocol - 1, "wasm", 0, {}})));
+  run_until([this] { return !gone_.empty(); });
+  EXPECT_EQ(gone_, "it speaks another protocol version");
+  EXPECT_NE(asked().find("--stop c-1"), std::string::npos) << asked();
+}
+
 TEST_F(LinksTest, AContainerWithAModuleThatCannotBeIsEnded) {
   ipc::ModuleStatus status;
   status.module = ModuleId("\xff\n_1");
