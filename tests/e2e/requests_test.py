@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Requests that a node must refuse, each by a clear answer that names what is wrong, with nothing left behind."""
 
+import json
+import socket
 import time
 import unittest
 
@@ -49,6 +51,28 @@ class Refusals(unittest.TestCase):
         # Cut off in the middle: no answer is owed, the next one is served.
         lab.node.ncm("SETUP x_1 NETSER")
         self.assertIn(" 200 ", lab.node.ncm("PROBE * NETSERV/0.1\nprobe: node\n\n").splitlines()[0])
+
+    @in_lab()
+    def test_answers_come_in_order(self, lab):
+        lab.publisher.serve("keepalive")
+        lab.publisher.setup(lab.node, KEEPALIVE, "keepalive.wasm", **FILTERS)
+        # The first is answered when the module has been stopped, the others could be at once.
+        removal = lab.node.command("remove", KEEPALIVE, *lab.publisher.identity(), "--print", host=lab.publisher.host).stdout
+        probe = "PROBE * NETSERV/0.1\nprobe: node\n\n"
+        answers = ""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(30)
+            s.connect(str(lab.node.ncm_socket))
+            s.sendall((removal + probe + "PROBE * NETSERV/0.1\nprobe: everything\n\n" + probe).encode())
+            while answers.count("NETSERV/0.1 ") < 4 and (part := s.recv(65536)):
+                answers += part.decode()
+        _, *told = answers.split("NETSERV/0.1 ")
+        self.assertEqual([text.split()[:2] for text in told], [["2", "202"], ["2", "200"], ["3", "306"], ["2", "200"]], answers)
+        self.assertEqual(told[0].split()[2], KEEPALIVE)
+        head, body = told[1].split("\n\n", 1)
+        headers = dict(line.split(":", 1) for line in head.splitlines()[1:])
+        self.assertEqual(headers["node"], lab.node.host.address(), head)
+        self.assertEqual(json.loads(body[:int(headers["content-length"])])["address"], lab.node.host.address())
 
     @in_lab()
     def test_authority(self, lab):
