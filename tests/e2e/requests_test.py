@@ -2,7 +2,6 @@
 """Requests that a node must refuse, each by a clear answer that names what is wrong, with nothing left behind."""
 
 import json
-import socket
 import time
 import unittest
 
@@ -59,13 +58,7 @@ class Refusals(unittest.TestCase):
         # The first is answered when the module has been stopped, the others could be at once.
         removal = lab.node.command("remove", KEEPALIVE, *lab.publisher.identity(), "--print", host=lab.publisher.host).stdout
         probe = "PROBE * NETSERV/0.1\nprobe: node\n\n"
-        answers = ""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-            s.settimeout(30)
-            s.connect(str(lab.node.ncm_socket))
-            s.sendall((removal + probe + "PROBE * NETSERV/0.1\nprobe: everything\n\n" + probe).encode())
-            while answers.count("NETSERV/0.1 ") < 4 and (part := s.recv(65536)):
-                answers += part.decode()
+        answers = lab.node.ncm(removal + probe + "PROBE * NETSERV/0.1\nprobe: everything\n\n" + probe)
         _, *told = answers.split("NETSERV/0.1 ")
         self.assertEqual([text.split()[:2] for text in told], [["2", "202"], ["2", "200"], ["3", "306"], ["2", "200"]], answers)
         self.assertEqual(told[0].split()[2], KEEPALIVE)

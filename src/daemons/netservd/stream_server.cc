@@ -84,9 +84,17 @@ void StreamServer::ready(ClientId id, std::uint32_t events) {
   std::shared_ptr<Client> client = it->second;
   if ((events & EPOLLOUT) && !flush(id, *client)) return;
   if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
+  if (client->ended) return (events & (EPOLLHUP | EPOLLERR)) != 0 ? drop(id) : void();
   char buffer[16384];
   ssize_t n = ::recv(client->fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  // It may have closed its sending side alone, and still read what it is owed.
+  const bool waits = n == 0 && handler_.waits(id);
+  if (n == 0 && !client->closing && (events & (EPOLLHUP | EPOLLERR)) == 0 && (waits || !client->out.empty())) {
+    client->ended = true;
+    client->closing = !waits;
+    return watch(id, *client);
+  }
   if (n <= 0) return drop(id);
   client->last_active = ++activity_;
   if (!client->closing) handler_.received(id, std::string_view(buffer, static_cast<std::size_t>(n)));
@@ -113,10 +121,14 @@ bool StreamServer::flush(ClientId id, Client& client) {
   bool want = !client.out.empty();
   if (want == client.writing) return true;
   client.writing = want;
-  client.on_io.reset();
-  client.on_io = loop_.on_io(client.fd.get(), want ? EPOLLIN | EPOLLOUT : EPOLLIN,
-                             [this, id](std::uint32_t events) { ready(id, events); });
+  watch(id, client);
   return true;
+}
+
+void StreamServer::watch(ClientId id, Client& client) {
+  client.on_io.reset();
+  client.on_io = loop_.on_io(client.fd.get(), (client.ended ? 0u : EPOLLIN) | (client.writing ? EPOLLOUT : 0u),
+                             [this, id](std::uint32_t events) { ready(id, events); });
 }
 
 void StreamServer::write(ClientId id, std::string_view text) {
@@ -125,6 +137,7 @@ void StreamServer::write(ClientId id, std::string_view text) {
   std::shared_ptr<Client> client = it->second;
   if (client->out.size() + text.size() > kMostUnread) return drop(id);
   client->out += text;
+  if (client->ended && !handler_.waits(id)) client->closing = true;
   flush(id, *client);
 }
 

@@ -63,6 +63,7 @@ class StreamServer {
     std::string out;
     bool closing = false;
     bool writing = false;
+    bool ended = false;  // sends no more, and waits for answers
     sys::EventHandle on_io;
     sys::EventHandle lingering;  // set: all is written, only the client's end is waited for
   };
@@ -72,6 +73,7 @@ class StreamServer {
   bool make_room(uid_t newcomer);
   void ready(ClientId id, std::uint32_t events);
   bool flush(ClientId id, Client& client);
+  void watch(ClientId id, Client& client);
   void drop(ClientId id);
 
   sys::EventLoop& loop_;

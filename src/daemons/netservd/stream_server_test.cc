@@ -1,6 +1,11 @@
 #include "daemons/netservd/stream_server.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <filesystem>
 
 namespace netserv::daemon {
 namespace {
@@ -29,6 +34,41 @@ TEST(WhomToDrop, NobodyGoesForOneWhoHasMore) {
   EXPECT_EQ(whom_to_drop({{1, 100, 1, false}, {2, 200, 2, true}, {3, 200, 3, false}}, 200), 3u);
   EXPECT_EQ(whom_to_drop({{1, 100, 1, false}, {2, 200, 2, true}}, 100), 1u);
   EXPECT_EQ(whom_to_drop({{1, 100, 1, true}, {2, 100, 2, true}}, 200), std::nullopt) << "all are owed something";
+}
+
+TEST(StreamServer, WhoHasClosedItsSendingSideStillGetsItsAnswer) {
+  char folder[] = "/tmp/netserv-stream.XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  const std::string path = std::string(folder) + "/s";
+  sys::EventLoop loop;
+  std::unique_ptr<StreamServer> server;
+  bool owed = false;
+  StreamServer::Handler handler;
+  handler.opened = [](ClientId) {};
+  handler.received = [&](ClientId, std::string_view) { owed = true; };
+  handler.closed = [&](ClientId) { loop.stop(); };
+  handler.waits = [&](ClientId id) {  // asked at the end of what the client sends
+    if (owed)
+      loop.post([&, id] {
+        owed = false;
+        server->write(id, "answer");
+      });
+    return owed;
+  };
+  server = std::move(*StreamServer::listen(loop, path, 0600, std::move(handler)));
+  sys::UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  path.copy(to.sun_path, sizeof to.sun_path - 1);
+  ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  ASSERT_EQ(::send(client.get(), "ask", 3, 0), 3);
+  ::shutdown(client.get(), SHUT_WR);
+  loop.run();
+  char got[16];
+  ASSERT_EQ(::recv(client.get(), got, sizeof got, 0), 6);
+  EXPECT_EQ(std::string(got, 6), "answer");
+  EXPECT_EQ(::recv(client.get(), got, sizeof got, 0), 0);
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
