@@ -44,8 +44,10 @@ bool has_source_port(const Mri& mri) {
   return path && path->source_port;
 }
 
-// Replaces an end of the flow.
+// Replaces an end of the flow. Not a prefix: the NAT speaks for one address only.
 bool replace(Mri& mri, bool source, const IpAddress& by) {
+  if (const auto* path = std::get_if<PathCoupledMri>(&mri))
+    if ((source ? path->source_prefix : path->destination_prefix) != path->source.bits()) return false;
   return std::visit([&](auto& m) {
     IpAddress& end = source ? m.source : m.destination;
     if (end.is_v4() != by.is_v4()) return false;
@@ -54,13 +56,29 @@ bool replace(Mri& mri, bool source, const IpAddress& by) {
   }, mri);
 }
 
+// 5.3.2: whether the IP header says what the message does. If not, another NAT let it through as it was, or its sender
+// pretends; translated it would look sound.
+bool is_as_addressed(const Datagram& d, const Message& m) {
+  const IpAddress& source = m.header.source_is_signalling ? m.nli->interface_address : source_of(*m.mri);
+  return d.source == source && d.destination == end_in_direction(*m.mri);
+}
+
 }  // namespace
 
 bool NatBindings::is_inside(const IpAddress& address) const {
   return std::any_of(inside.begin(), inside.end(), [&](const Prefix& p) { return p.contains(address); });
 }
 
-Nat::Nat(NatBindings bindings, Crypto& crypto) : bindings_(std::move(bindings)), crypto_(crypto) { crypto_.fill(key_); }
+Nat::Nat(NatBindings bindings, Crypto& crypto, const Network& network)
+    : bindings_(std::move(bindings)), crypto_(crypto), network_(network) {
+  crypto_.fill(key_);
+}
+
+bool Nat::is_from_inside(const Datagram& d) const {
+  if (!bindings_.is_inside(d.source)) return false;
+  const std::optional<Egress> back = network_.route(d.source, {});
+  return back && back->interface == d.interface;
+}
 
 std::optional<Nat::Translated> Nat::translate(const Datagram& datagram) const {
   if (!has_magic(datagram.payload)) return std::nullopt;
@@ -74,7 +92,7 @@ std::optional<Nat::Translated> Nat::translate(const Datagram& datagram) const {
 
 // 7.2.3, the operations for C=1. A Query has no port to be opened: its sender is the one that connects.
 std::optional<Nat::Translated> Nat::translate_query(const Datagram& d, const Message& m) const {
-  if (m.header.hops <= 1 || d.ttl <= 1 || !m.nli) return std::nullopt;
+  if (m.header.hops <= 1 || d.ttl <= 1 || !m.nli || !is_as_addressed(d, m)) return std::nullopt;
   Message changed = m;
   const bool entering = end_in_direction(*m.mri) == bindings_.outside;
   if (entering) {
@@ -82,7 +100,10 @@ std::optional<Nat::Translated> Nat::translate_query(const Datagram& d, const Mes
     if (!bindings_.exposed || !replace(*changed.mri, !downstream, *bindings_.exposed)) return std::nullopt;
   } else {
     const bool from_source = bindings_.is_inside(source_of(*m.mri));
-    if (bindings_.is_inside(end_in_direction(*m.mri)) || !bindings_.is_inside(m.nli->interface_address)) return std::nullopt;
+    if (bindings_.is_inside(d.destination)) return std::nullopt;
+    if (!from_source && !bindings_.is_inside(destination_of(*m.mri))) return std::nullopt;
+    // From outside it would be given the way to whatever node inside it names.
+    if (!is_from_inside(d) || !bindings_.is_inside(m.nli->interface_address)) return std::nullopt;
     if (has_source_port(*m.mri) || !replace(*changed.mri, from_source, bindings_.outside)) return std::nullopt;
     changed.nli->interface_address = bindings_.outside;
   }
@@ -96,7 +117,7 @@ std::optional<Nat::Translated> Nat::translate_query(const Datagram& d, const Mes
       if (has_object(m, type)) nat.translated.push_back(static_cast<std::uint16_t>(type));
   if (nat.replaced.size() >= 255) return std::nullopt;
   changed.nat_traversal = nat;
-  nat.replaced.push_back(entering ? Bytes{} : seal({m.nli->interface_address, d.source_port}, changed));
+  nat.replaced.push_back(entering ? Bytes{} : seal({m.nli->interface_address, d.source_port}, bound_to(changed)));
   changed.nat_traversal = std::move(nat);
 
   auto payload = with_objects(d.payload, changed, {ObjectType::kNatTraversal, ObjectType::kMri, ObjectType::kNli},
@@ -115,9 +136,11 @@ std::optional<Nat::Translated> Nat::translate_query(const Datagram& d, const Mes
 
 // The Response or Error to what a node inside asked: it goes where the sealed part says.
 std::optional<Nat::Translated> Nat::reply_to_inside(const Datagram& d, const Message& m) const {
+  if (d.ttl <= 1) return std::nullopt;
+  const Bytes bound = bound_to(m);
   for (const Bytes& sealed : m.nat_traversal->replaced) {
-    const std::optional<Querier> querier = unseal(sealed, m);
-    if (!querier || d.ttl <= 1) continue;
+    const std::optional<Querier> querier = unseal(sealed, bound);
+    if (!querier) continue;
     Translated out{Way::kReply, d};
     out.datagram.ip_header.clear();
     out.datagram.interface = 0;
@@ -131,7 +154,8 @@ std::optional<Nat::Translated> Nat::reply_to_inside(const Datagram& d, const Mes
 
 // From a node inside: outside it is known by the NAT's address, and its associations by the NAT's doors.
 std::optional<Nat::Translated> Nat::reply_to_outside(const Datagram& d, const Message& m) const {
-  if (!m.nli || !bindings_.is_inside(m.nli->interface_address) || bindings_.is_inside(d.destination)) return std::nullopt;
+  if (!m.nli || !bindings_.is_inside(m.nli->interface_address)) return std::nullopt;
+  if (!is_from_inside(d) || bindings_.is_inside(d.destination)) return std::nullopt;
   Message changed = m;
   const IpAddress inside = std::exchange(changed.nli->interface_address, bindings_.outside);
   if (changed.stack_configuration) {
@@ -152,32 +176,37 @@ std::optional<Nat::Translated> Nat::reply_to_outside(const Datagram& d, const Me
   return out;
 }
 
-Bytes Nat::mac(ByteSpan clear, const Message& m) const {
+Bytes Nat::bound_to(const Message& m) {
+  ByteWriter out;
+  encode_mri(out, m.nat_traversal->original_mri);
+  // An Error names the session in its own way.
+  const std::optional<SessionId>& session = !m.session && m.error ? m.error->session : m.session;
+  if (session) out.bytes(session->bytes);
+  return out.take();
+}
+
+Bytes Nat::mac(ByteSpan clear, ByteSpan bound) const {
   ByteWriter data;
   data.bytes(clear);
-  encode_mri(data, m.nat_traversal->original_mri);
-  if (m.session) data.bytes(m.session->bytes);
+  data.bytes(bound);
   const Digest digest = crypto_.hmac(key_, data.view());
   return Bytes(digest.begin(), digest.begin() + kTagSize);
 }
 
-Bytes Nat::seal(const Querier& querier, const Message& m) const {
+Bytes Nat::seal(const Querier& querier, ByteSpan bound) const {
   ByteWriter out;
   out.u8(static_cast<std::uint8_t>(querier.address.bytes().size()));
   out.u8(0);
   out.u16(querier.port);
   out.bytes(querier.address.bytes());
-  const Bytes tag = mac(out.view(), m);
+  const Bytes tag = mac(out.view(), bound);
   out.bytes(tag);
   return out.take();
 }
 
-std::optional<Nat::Querier> Nat::unseal(ByteSpan sealed, const Message& m) const {
-  if (sealed.size() < 4 + 4 + kTagSize) return std::nullopt;
+std::optional<Nat::Querier> Nat::unseal(ByteSpan sealed, ByteSpan bound) const {
+  if (sealed.size() < 4 + 4 + kTagSize || sealed.size() > 4 + 16 + kTagSize) return std::nullopt;
   const ByteSpan clear = sealed.first(sealed.size() - kTagSize);
-  // An Error names the session in its own way.
-  Message bound = m;
-  if (!bound.session && m.error) bound.session = m.error->session;
   const Bytes tag = mac(clear, bound);
   std::byte difference{0};  // in constant time
   for (std::size_t i = 0; i < kTagSize; ++i) difference |= tag[i] ^ sealed[clear.size() + i];

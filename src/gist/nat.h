@@ -36,8 +36,8 @@ struct NatBindings {
 
 class Nat {
  public:
-  // `crypto` must outlive it.
-  Nat(NatBindings bindings, Crypto& crypto);
+  // Both must outlive it.
+  Nat(NatBindings bindings, Crypto& crypto, const Network& network);
 
   enum class Way : std::uint8_t {
     kQuery,    // sent by this node in Q-mode, from the address given, which need not be its own
@@ -56,15 +56,20 @@ class Nat {
     IpAddress address;
     std::uint16_t port = 0;
   };
+  // From a node inside. Datagrams come before the kernel has looked whether a source fits the interface.
+  bool is_from_inside(const Datagram& datagram) const;
   std::optional<Translated> translate_query(const Datagram& datagram, const Message& message) const;
   std::optional<Translated> reply_to_inside(const Datagram& datagram, const Message& message) const;
   std::optional<Translated> reply_to_outside(const Datagram& datagram, const Message& message) const;
-  Bytes seal(const Querier& querier, const Message& message) const;
-  std::optional<Querier> unseal(ByteSpan sealed, const Message& message) const;
-  Bytes mac(ByteSpan clear, const Message& message) const;
+  // What a sealed part is good for: this session, and this flow as the querier knows it.
+  static Bytes bound_to(const Message& message);
+  Bytes seal(const Querier& querier, ByteSpan bound) const;
+  std::optional<Querier> unseal(ByteSpan sealed, ByteSpan bound) const;
+  Bytes mac(ByteSpan clear, ByteSpan bound) const;
 
   NatBindings bindings_;
   Crypto& crypto_;
+  const Network& network_;
   std::array<std::byte, 32> key_{};
 };
 

@@ -10,9 +10,23 @@ namespace {
 const IpAddress kOutside = IpAddress::v4(0xc6336401), kHost = IpAddress::v4(0xc0a80105), kRouter = IpAddress::v4(0xc0a80001);
 const IpAddress kFar = IpAddress::v4(0xcb007107), kPeer = IpAddress::v4(0xc6336463);
 
+constexpr std::uint32_t kInsideInterface = 3, kOutsideInterface = 4;
+
+// What is inside lies behind one interface, all else behind another.
+class TwoSides final : public Network {
+ public:
+  bool is_local(const IpAddress& address) const override { return address == kOutside; }
+  std::optional<Egress> route(const IpAddress& destination, const IpAddress&) const override {
+    const bool inside = Prefix::parse("192.168.0.0/16")->contains(destination);
+    return Egress{inside ? kInsideInterface : kOutsideInterface, kOutside, 1500, {}};
+  }
+  bool ingress_allowed(const Prefix&, std::uint32_t) const override { return true; }
+  std::optional<std::uint16_t> path_mtu(const IpAddress&) const override { return std::nullopt; }
+};
+
 class TranslationTest : public ::testing::Test {
  protected:
-  TranslationTest() : nat({kOutside, {*Prefix::parse("192.168.0.0/16")}, kHost, {{2701, kRouter, 270}}}, crypto) {}
+  TranslationTest() : nat({kOutside, {*Prefix::parse("192.168.0.0/16")}, kHost, {{2701, kRouter, 270}}}, crypto, network) {}
 
   static Datagram wrap(const Message& m, IpAddress source, IpAddress destination) {
     Datagram d;
@@ -20,7 +34,7 @@ class TranslationTest : public ::testing::Test {
     d.destination = destination;
     d.source_port = d.destination_port = kUdpPort;
     d.ttl = 60;
-    d.interface = 3;
+    d.interface = TwoSides().route(source, {})->interface;
     d.payload = encode_datagram(m).value();
     return d;
   }
@@ -59,6 +73,7 @@ class TranslationTest : public ::testing::Test {
   static Message read(const Datagram& d) { return decode_datagram(d.payload).value(); }
 
   SeededCrypto crypto{1};
+  TwoSides network;
   Nat nat;
 };
 
@@ -161,12 +176,58 @@ TEST_F(TranslationTest, WhatItCanNotTranslateStaysAsItIs) {
   EXPECT_FALSE(nat.translate(wrap(last, kHost, kFar)));
 }
 
+TEST_F(TranslationTest, NobodyOutsideIsGivenAWayInside) {
+  const Message pretended = query(kHost, kFar, kPeer);
+  EXPECT_FALSE(nat.translate(wrap(pretended, kFar, kPeer))) << "from outside, naming a querier inside";
+  EXPECT_FALSE(nat.translate(wrap(pretended, kHost, kPeer))) << "no end of the flow is inside";
+  const Message upstream = [] {
+    Message m = query(kHost, kFar, kHost);
+    std::get<PathCoupledMri>(*m.mri).direction = Direction::kUpstream;
+    return m;
+  }();
+  EXPECT_TRUE(nat.translate(wrap(upstream, kHost, kFar)));
+  EXPECT_FALSE(nat.translate(wrap(upstream, kPeer, kFar)));
+}
+
+TEST_F(TranslationTest, ASourceInsideComesFromInside) {
+  const Message sent = query(kHost, kHost, kFar), asked = query(kPeer, kFar, kOutside);
+  const Message answer = response(read(nat.translate(wrap(asked, kPeer, kOutside))->datagram), kRouter);
+  for (Datagram d : {wrap(sent, kHost, kFar), wrap(answer, kRouter, kPeer)}) {
+    EXPECT_TRUE(nat.translate(d));
+    d.interface = kOutsideInterface;
+    EXPECT_FALSE(nat.translate(d));
+  }
+}
+
+TEST_F(TranslationTest, ItSendsInNobodysNameButTheSenders) {
+  const Message sent = query(kPeer, kFar, kOutside);
+  EXPECT_FALSE(nat.translate(wrap(sent, kFar, kOutside))) << "the NLI names a third party, or another NAT left it alone";
+  EXPECT_FALSE(nat.translate(wrap(sent, kPeer, kFar))) << "not where its flow goes";
+  Message by_flow = sent;
+  by_flow.header.source_is_signalling = false;
+  EXPECT_FALSE(nat.translate(wrap(by_flow, kPeer, kOutside)));
+  const auto out = nat.translate(wrap(by_flow, kFar, kOutside));
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->datagram.source, kFar);
+  const Message answer = response(read(nat.translate(wrap(sent, kPeer, kOutside))->datagram), kRouter);
+  EXPECT_FALSE(nat.translate(wrap(answer, kFar, kPeer))) << "an answer from outside, as if from inside";
+}
+
+TEST_F(TranslationTest, ItSpeaksForOneAddress) {
+  Message leaving = query(kHost, kHost, kFar), entering = query(kPeer, kFar, kOutside);
+  std::get<PathCoupledMri>(*leaving.mri).source_prefix = 16;
+  std::get<PathCoupledMri>(*entering.mri).destination_prefix = 0;
+  EXPECT_FALSE(nat.translate(wrap(leaving, kHost, kFar)));
+  EXPECT_FALSE(nat.translate(wrap(entering, kPeer, kOutside)));
+}
+
 TEST_F(TranslationTest, TwoNatsInARow) {
   const IpAddress between = IpAddress::v4(0x64400005), core = IpAddress::v4(0xcb007101);
-  Nat home({between, {*Prefix::parse("192.168.0.0/16")}, {}, {}}, crypto);
-  Nat carrier({core, {*Prefix::parse("100.64.0.0/10")}, {}, {}}, crypto);
+  Nat home({between, {*Prefix::parse("192.168.0.0/16")}, {}, {}}, crypto, network);
+  Nat carrier({core, {*Prefix::parse("100.64.0.0/10")}, {}, {}}, crypto, network);
   const Message sent = query(kHost, kHost, kFar);
-  const auto first = home.translate(wrap(sent, kHost, kFar));
+  auto first = home.translate(wrap(sent, kHost, kFar));
+  first->datagram.interface = kOutsideInterface;
   const auto second = carrier.translate(first->datagram);
   ASSERT_TRUE(second);
   const Message m = read(second->datagram);
