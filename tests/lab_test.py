@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """The lab's own promises: topologies are checked, networks forward, and nothing outlives a lab, however it ends."""
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -13,6 +15,7 @@ from netserv_lab import cgroups, probe, supervise, topology  # noqa: E402
 from netserv_lab.network import Network  # noqa: E402
 from netserv_lab.waiting import until  # noqa: E402
 
+LAB = Path(__file__).resolve().parent.parent / "lab/netserv-lab"
 SEND = "import socket,sys; s=socket.socket(socket.getaddrinfo(sys.argv[1],9)[0][0],2); s.sendto(b'x',(sys.argv[1],9))"
 
 
@@ -47,6 +50,31 @@ class Networks(unittest.TestCase):
             return 0
 
         self.assertEqual(supervise.supervised(play), 0)
+
+
+class Command(unittest.TestCase):
+    def ask(self, *arguments):
+        done = subprocess.run([LAB, *arguments, "--json"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_list_for_programs(self):
+        found = self.ask("list")
+        self.assertIn("sites", [t["name"] for t in found["topologies"]])
+        self.assertIn("keepalive", [s["name"] for s in found["scenarios"]])
+
+    def test_up_and_down_for_programs(self):
+        lab = subprocess.Popen([LAB, "up", "edge", "--no-nodes", "--json"], stdout=subprocess.PIPE, text=True)
+        try:
+            up = json.loads(lab.stdout.readline())
+            self.assertLessEqual({"client", "edge", "server"}, set(up["hosts"]))
+            self.assertIn(up["lab"], [u["name"] for u in self.ask("list")["up"]])
+            self.assertEqual(self.ask("down", up["lab"]), {"down": up["lab"]})
+            self.assertEqual(lab.wait(), 0)
+        finally:
+            lab.kill()
+            lab.stdout.close()
+            lab.wait()
 
 
 class Endings(unittest.TestCase):

@@ -12,6 +12,7 @@ from pathlib import Path
 from . import probe, supervise, topology
 from .build import Build
 from .lab import Lab
+from .story import Story
 from .waiting import Expected, until
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
@@ -22,13 +23,15 @@ def main(arguments=None):
     parser.add_argument("--build", help="folder of the build whose programs to run (default: $NETSERV_BUILD_DIR, then the newest)")
     verbs = parser.add_subparsers(dest="verb", required=True)
 
-    def verb(name, function, text):
+    def verb(name, function, text, as_json=True):
         sub = verbs.add_parser(name, help=text, description=text)
         sub.set_defaults(function=function)
+        if as_json:
+            sub.add_argument("--json", action="store_true", help="for programs")
         return sub
 
     verb("list", _list, "topologies, scenarios, and labs that are up")
-    verb("probe", _probe, "what this machine lacks for the lab").add_argument("--json", action="store_true")
+    verb("probe", _probe, "what this machine lacks for the lab")
     up = verb("up", _up, "builds a topology, starts its nodes, and stays until interrupted")
     up.add_argument("topology")
     up.add_argument("--no-nodes", action="store_true", help="the network only")
@@ -36,7 +39,7 @@ def main(arguments=None):
     run.add_argument("scenario")
     for each in (up, run):
         each.add_argument("--plane", choices=topology.PLANES, help="forwarding plane of all nodes (default: the topology's, auto)")
-    shell = verb("shell", _shell, "a shell, or a command, on a host of a lab that is up")
+    shell = verb("shell", _shell, "a shell, or a command, on a host of a lab that is up", as_json=False)  # it's the command's
     shell.add_argument("host")
     shell.add_argument("--lab", help="which, if several are up")
     shell.add_argument("command", nargs=argparse.REMAINDER)
@@ -86,12 +89,16 @@ def _load_scenario(name):
     return module
 
 
-def _list(_):
-    for title, rows in (
-        ("topologies", [(n, topology.find(n).description) for n in topology.names()]),
-        ("scenarios", [(n, (_load_scenario(n).__doc__ or "").split("\n")[0]) for n in _scenarios()]),
-        ("up", [(run, f"process {outer}") for run, (outer, _) in _running().items()]),
-    ):
+def _list(chosen):
+    found = {
+        "topologies": [(n, topology.find(n).description) for n in topology.names()],
+        "scenarios": [(n, (_load_scenario(n).__doc__ or "").split("\n")[0]) for n in _scenarios()],
+        "up": [(run, f"process {outer}") for run, (outer, _) in _running().items()],
+    }
+    if chosen.json:
+        print(json.dumps({title: [{"name": n, "description": text} for n, text in rows] for title, rows in found.items()}))
+        return 0
+    for title, rows in found.items():
         print(f"{title}:")
         for name, text in rows:
             print(f"  {name:12} {text}")
@@ -123,17 +130,35 @@ def _up(chosen):
         with Lab(plan, folder, build, plane=chosen.plane) as lab:
             if not chosen.no_nodes:
                 lab.start()
-                for node in lab.nodes.values():
-                    print(f"  node {node.name}: plane {node.status()['plane']}, sockets {node.ncm_socket} {node.admin_socket}, metrics http://{node.metrics_address}/metrics")
-            for each in (s for s in lab.signalling if not s.gist_only):
-                print(f"  signalling on {each.host.name}: --nslp-socket {each.socket}")
-            print(f"lab {folder.name} is up: {', '.join(plan.hosts)}")
-            print(f"  netserv lab shell HOST [COMMAND...]; netserv lab down {folder.name}; or Ctrl-C here", flush=True)
+            _print_lab(_describe(folder.name, plan, lab, not chosen.no_nodes), chosen.json)
             signal.pause()
         return 0
 
     status = supervise.supervised(stay)
     return 0 if status in (128 + signal.SIGINT, 128 + signal.SIGTERM) else status
+
+
+def _describe(name, plan, lab, with_nodes):
+    nodes = lab.nodes.values() if with_nodes else ()
+    return {
+        "lab": name,
+        "hosts": list(plan.hosts),
+        "nodes": [{"node": n.name, "plane": n.status()["plane"], "ncm_socket": str(n.ncm_socket),
+                   "admin_socket": str(n.admin_socket), "metrics": f"http://{n.metrics_address}/metrics"} for n in nodes],
+        "signalling": [{"host": s.host.name, "nslp_socket": str(s.socket)} for s in lab.signalling if not s.gist_only],
+    }
+
+
+def _print_lab(lab, as_json):
+    if as_json:
+        print(json.dumps(lab), flush=True)
+        return
+    for n in lab["nodes"]:
+        print(f"  node {n['node']}: plane {n['plane']}, sockets {n['ncm_socket']} {n['admin_socket']}, metrics {n['metrics']}")
+    for s in lab["signalling"]:
+        print(f"  signalling on {s['host']}: --nslp-socket {s['nslp_socket']}")
+    print(f"lab {lab['lab']} is up: {', '.join(lab['hosts'])}")
+    print(f"  netserv lab shell HOST [COMMAND...]; netserv lab down {lab['lab']}; or Ctrl-C here", flush=True)
 
 
 def _run(chosen):
@@ -144,13 +169,16 @@ def _run(chosen):
     def play(folder):
         with Lab(topology.find(scenario.TOPOLOGY), folder, build, plane=chosen.plane) as lab:
             try:
-                scenario.run(lab)
+                scenario.run(lab, Story(chosen.json))
             except Exception:
                 lab.print_logs()
                 raise
         return 0
 
-    return supervise.supervised(play)
+    status = supervise.supervised(play)
+    if chosen.json:
+        print(json.dumps({"scenario": chosen.scenario, "passed": status == 0, "status": status}))
+    return status
 
 
 def _shell(chosen):
@@ -166,5 +194,5 @@ def _down(chosen):
     run, (outer, _) = _one_running(chosen.lab)
     os.kill(outer, signal.SIGTERM)
     until(lambda: not (supervise.RUNS / run).exists(), f"lab {run} ends")
-    print(f"lab {run} is down")
+    print(json.dumps({"down": run}) if chosen.json else f"lab {run} is down")
     return 0

@@ -1,21 +1,23 @@
 """Lines that a person can follow: what is done, what was seen, with seconds since the start."""
 
+import json
 import time
 
 
 class Story:
-    def __init__(self):
+    def __init__(self, as_json=False):
+        """As JSON: a line each, {"seconds", "chapter"} or {"seconds", "line"}."""
         self._start = time.monotonic()
+        self._json = as_json
 
     def chapter(self, text):
-        self._print("\n" + text)
+        self._tell("chapter", text, "\n" + text)
 
     def line(self, text):
-        self._print(f"  [{time.monotonic() - self._start:6.1f} s]  {text}")
+        self._tell("line", text, f"  [{self.seconds:6.1f} s]  {text}")
 
-    @staticmethod
-    def _print(text):
-        print(text, flush=True)
+    def _tell(self, kind, text, for_people):
+        print(json.dumps({"seconds": round(self.seconds, 3), kind: text}) if self._json else for_people, flush=True)
 
     @property
     def seconds(self):

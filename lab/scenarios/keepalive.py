@@ -1,7 +1,6 @@
 """the main job: a SIP client's keep-alives answered near it, by a module that the publisher sent towards it"""
 
 from netserv_lab import probe, sip
-from netserv_lab.story import Story
 from netserv_lab.visualizer import Visualizer
 from netserv_lab.waiting import expect, until
 
@@ -13,8 +12,7 @@ WINDOW = 60  # keep-alives that each claim is made over
 KEEPALIVE, NETMONITOR = "NetServ.apps.KeepAlive_1.0.0", "NetServ.apps.NetMonitor_1.0.0"
 
 
-def run(lab):
-    story = Story()
+def run(lab, story):
     user, server_host = lab["user"], lab["server"]
     publisher = lab.publisher
     routers = list(lab.nodes)

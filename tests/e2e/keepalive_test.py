@@ -10,6 +10,7 @@ from pathlib import Path
 
 import support
 from netserv_lab import kernel, sip
+from netserv_lab.story import Story
 from netserv_lab.waiting import until
 from support import KEEPALIVE, in_lab
 
@@ -23,7 +24,7 @@ class KeepAlive(unittest.TestCase):
         spec = importlib.util.spec_from_file_location("keepalive", SCENARIO)
         scenario = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(scenario)
-        scenario.run(lab)
+        scenario.run(lab, Story())
 
     @in_lab()
     def test_ipv6_options_and_notify(self, lab):
