@@ -3,6 +3,7 @@
 #include <linux/errqueue.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
+#include <time.h>
 
 #include <cerrno>
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::size_t kBatch = 64;
 constexpr std::size_t kControl = 512;
+constexpr int kBindTries = 100;
+constexpr timespec kBindPause{0, 20'000'000};
 
 Status set(int fd, int level, int option, int value, const char* what) {
   if (::setsockopt(fd, level, option, &value, sizeof value) != 0) return fail_errno("GIST socket", what, errno);
@@ -41,8 +44,12 @@ Result<sys::UniqueFd> udp_socket(bool v4, std::uint16_t port) {
       NETSERV_TRY(set(fd.get(), IPPROTO_IPV6, option, 1, "option"));
   }
   const SocketAddress any = to_socket_address(v4 ? IpAddress() : IpAddress::from_bytes(Bytes(16)), port);
-  if (::bind(fd.get(), any.get(), any.length) != 0)
-    return fail_errno("GIST socket", "bind UDP port " + std::to_string(port), errno);
+  // The children of a gistd that was killed hold the port for a moment yet.
+  for (int tries = 1; ::bind(fd.get(), any.get(), any.length) != 0; ++tries) {
+    if (errno != EADDRINUSE || tries == kBindTries)
+      return fail_errno("GIST socket", "bind UDP port " + std::to_string(port), errno);
+    ::nanosleep(&kBindPause, nullptr);
+  }
   return fd;
 }
 

@@ -50,7 +50,8 @@ class HeldHelper:
 
 
 def files_below(folder):
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if not path.is_dir())
+    """What goes while it is looked for does not count (Path.rglob would raise)."""
+    return sorted(os.path.relpath(os.path.join(at, name), folder) for at, _, names in os.walk(folder) for name in names)
 
 
 def helper_processes(node):
