@@ -25,7 +25,7 @@ from netserv_lab.lab import Lab  # noqa: E402
 from rig import figure, mlffr  # noqa: E402
 from rig.kernel_threads import KernelThreads  # noqa: E402
 from rig.testbed import (FORWARDER_PRIORITY, LOAD_CORE, PORT, ROUTER_CORE, Talker, Testbed,  # noqa: E402
-                         build_null_module, real_time)
+                         build_null_module, ordinary, real_time)
 
 MONITOR, KEEPALIVE, NULL = "NetServ.apps.NetMonitor_1.0.0", "NetServ.apps.KeepAlive_1.0.0", "NetServ.bench.Null_1.0.0"
 PAPER = {64: {"1": 786, "2": 641, "3": 365, "4": 188, "5": 188},
@@ -114,6 +114,9 @@ class Bench:
                         self.measure(plane, configuration, verdicts)
 
     def observer(self, plane, node):
+        # They are not in the packets' way, so they shall not keep the receive work from the core.
+        for pid in (node.forwarder.pid, *node.container_processes()):
+            ordinary(pid)
         before = node.counters_now()
         self.measure(plane, "5o")
         after = node.counters_now()

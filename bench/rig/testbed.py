@@ -243,6 +243,11 @@ def real_time(pid, priority):
         os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(priority))
 
 
+def ordinary(pid):
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
+
+
 def verdicts_in(counters):
     return counters["processed_passed"] + counters["processed_changed"]
 
