@@ -239,13 +239,16 @@ def real_time(pid, priority):
     top = Path("/sys/fs/cgroup/cpu/cgroup.procs")
     if top.exists():
         top.write_text(str(pid))
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(priority))
+    _schedule(pid, os.SCHED_FIFO, priority)
 
 
 def ordinary(pid):
+    _schedule(pid, os.SCHED_OTHER, 0)
+
+
+def _schedule(pid, policy, priority):
     for thread in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setscheduler(int(thread), policy, os.sched_param(priority))
 
 
 def verdicts_in(counters):
