@@ -156,8 +156,9 @@ void Container::look_around(bool sleep, const sigset_t& while_asleep) {
   control_->serve(control);
 }
 
-ipc::Welcome Container::welcome() {
-  return {ipc::kContainerProtocol, std::string(runtime_.name()), ring_generation_, dispatcher_.modules()};
+ipc::Welcome Container::welcome(std::uint32_t protocol) {
+  return {protocol, std::string(runtime_.name()), ring_generation_, dispatcher_.modules(),
+          {ring::kOldestVersion, ring::kVersion}};
 }
 
 void Container::on_message(ipc::ToContainer message, std::vector<sys::UniqueFd> fds) {

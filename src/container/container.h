@@ -44,7 +44,7 @@ class Container final : private dispatch::Surroundings, private ControlServer::H
   void look_around(bool sleep, const sigset_t& while_asleep);
 
   // ControlServer::Handler
-  ipc::Welcome welcome() override;
+  ipc::Welcome welcome(std::uint32_t protocol) override;
   void on_message(ipc::ToContainer message, std::vector<sys::UniqueFd> fds) override;
   void handle(const ipc::Hello&, std::vector<sys::UniqueFd>&) {}
   void handle(const ipc::AttachRing&, std::vector<sys::UniqueFd>& fds);

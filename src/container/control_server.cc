@@ -82,7 +82,7 @@ void ControlServer::receive() {
     if (const auto* hello = std::get_if<ipc::Hello>(&*message)) {
       if (hello->protocol == 0) return drop_connection("protocol 0");
       greeted_ = true;
-      queue_.push_front(handler_.welcome());
+      queue_.push_front(handler_.welcome(std::clamp(hello->protocol, ipc::kOldestContainerProtocol, ipc::kContainerProtocol)));
       flush();
     } else if (!greeted_) {
       return drop_connection("first message is not Hello");

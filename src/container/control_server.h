@@ -23,10 +23,10 @@ class ControlServer {
  public:
   static constexpr std::size_t kMostQueued = 256;
 
-  // Called for each message but Hello, which is answered by `welcome`.
+  // Called for each message but Hello, which is answered by `welcome` in that version of the protocol.
   struct Handler {
     virtual ~Handler() = default;
-    virtual ipc::Welcome welcome() = 0;
+    virtual ipc::Welcome welcome(std::uint32_t protocol) = 0;
     virtual void on_message(ipc::ToContainer message, std::vector<sys::UniqueFd> fds) = 0;
   };
 

@@ -118,7 +118,7 @@ void ForwarderService::handle(const ipc::ForwarderHello& hello) {
   if (hello.protocol != ipc::kForwarderProtocol)
     log_warning(kSubject, "netservd speaks protocol {}, not {}", hello.protocol, ipc::kForwarderProtocol);
   send(ipc::ForwarderWelcome{ipc::kForwarderProtocol, plane_.name(), plane_.detail(), options_.plane_reason,
-                             static_cast<std::uint32_t>(crew_->size())});
+                             static_cast<std::uint32_t>(crew_->size()), ring::kVersion});
 }
 
 void ForwarderService::handle(const ipc::ConfigureContainer& config) {

@@ -331,6 +331,47 @@ TEST_F(ControllerTest, ARestartedControllerAdoptsWhatRuns) {
   }
 }
 
+TEST_F(ControllerTest, AContainerWhoseRingTheForwarderDoesNotMakeIsReplaced) {
+  b.setup("Mon_1.0");
+  b.settle();
+  const std::uint64_t first = b.life();
+  b.world.ring_version = 4;
+  b.world.restart_forwarder();
+  b.pass(seconds(1));
+  EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive) << "in one that can map it";
+  EXPECT_EQ(b.filters(), 1u);
+  EXPECT_NE(b.life(), first);
+  auto lost = std::find_if(b.world.happenings.begin(), b.world.happenings.end(),
+                           [](const Happened& h) { return h.what == Happened::What::kContainerLost; });
+  ASSERT_NE(lost, b.world.happenings.end());
+  EXPECT_EQ(lost->text, "it maps packet rings of version 3 to 3, and the forwarder makes version 4");
+}
+
+TEST_F(ControllerTest, AContainerThatMapsTheForwardersOlderRingsIsKept) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.world.containers.at(ContainerId(1)).rings = {2, 4};
+  for (std::uint32_t made : {4, 2}) {
+    b.world.ring_version = made;
+    b.start();
+    b.settle();
+    EXPECT_EQ(b.state("Mon_1.0"), ModuleState::kActive);
+    EXPECT_EQ(b.controller->state().containers.at(ContainerId(1)).failures, 0u);
+  }
+}
+
+TEST_F(ControllerTest, WithoutAForwarderNoContainerIsJudgedByItsRings) {
+  b.setup("Mon_1.0");
+  b.settle();
+  b.world.containers.at(ContainerId(1)).rings = {1, 1};
+  b.world.forwarder_runs = false;
+  b.world.performed.clear();
+  b.start();
+  b.pass(seconds(1));
+  EXPECT_FALSE(std::any_of(b.world.performed.begin(), b.world.performed.end(),
+                           [](const Action& a) { return std::holds_alternative<StopContainer>(a); }));
+}
+
 TEST_F(ControllerTest, DrainAndDisableOutlastARestart) {
   b.setup("Mon_1.0");
   b.settle();

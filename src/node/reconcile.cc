@@ -220,6 +220,9 @@ bool Stepper::filters_lead_to(const Container& c, const Module& m) const {
 
 void Stepper::agree_with_forwarder(Container& c) {
   if (!state().forwarder_up) return;
+  if (c.phase == Phase::kUp && !c.rings.covers(state().ring_version))
+    return stop_container(c, fmt::format("it maps packet rings of version {} to {}, and the forwarder makes version {}",
+                                         c.rings.oldest, c.rings.newest, state().ring_version));
   auto grant = state().settings.publishers.find(c.record.publisher);
   if (c.phase == Phase::kUp && !c.configured && grant != state().settings.publishers.end()) {
     ipc::ConfigureContainer message;

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "node/module_state.h"
 #include "wire/filter.h"
+#include "wire/ipc/container_messages.h"
 #include "wire/ipc/forwarder_messages.h"
 
 namespace netserv::node {
@@ -157,6 +158,7 @@ struct Container {
   bool has_ring = false;
   std::uint64_t ring_generation = 0;
   bool ring_attached = false;
+  ipc::VersionRange rings;  // that it can map
   std::optional<std::vector<ipc::ModuleFilter>> filters_sent;
   std::uint64_t filters_generation = 0;  // of filters_sent
   std::vector<std::uint64_t> filters_for;  // installations in filters_sent, by sequence
@@ -203,7 +205,8 @@ struct State {
   bool forwarder_up = false;
   TimePoint forwarder_lost;  // or this process's start; its filters may outlive the connection
   std::string plane, plane_detail, plane_reason;
-  std::uint32_t workers = 1;  // of the forwarder
+  std::uint32_t workers = 1;       // of the forwarder
+  std::uint32_t ring_version = 0;  // of the rings that the forwarder makes
   bool operator==(const State&) const = default;
 };
 

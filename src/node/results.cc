@@ -54,6 +54,7 @@ void Stepper::on(const ContainerUp& up) {
   c->stalled_since.reset();
   if (!again) c->up_since = now_.monotonic;
   forget_rings(*c);
+  c->rings = up.welcome.rings;
   take_stock(*c, up.welcome);
   tell(Happened::What::kContainerUp, *c,
        up.welcome.modules.empty() ? "" : fmt::format("with {} modules", up.welcome.modules.size()));
@@ -206,6 +207,7 @@ void Stepper::on(const ForwarderUp& up) {
   state().plane_detail = up.welcome.plane_detail;
   state().plane_reason = up.welcome.plane_reason;
   state().workers = up.welcome.workers;
+  state().ring_version = up.welcome.ring_version;
   for (auto& [id, c] : state().containers) {
     forget_filters(c);
     c.at_forwarder = true;

@@ -33,7 +33,8 @@
 namespace netserv::ring {
 
 inline constexpr std::uint64_t kMagic = 0x4e53'5249'4e47'3031;  // "NSRING01"
-inline constexpr std::uint32_t kVersion = 3;
+inline constexpr std::uint32_t kVersion = 3;        // that the forwarder writes
+inline constexpr std::uint32_t kOldestVersion = 3;  // that the container still reads
 inline constexpr std::uint32_t kSlots = NETSERV_WINDOW_SLOTS;  // the most that a ring has, and the length of its queues
 inline constexpr std::uint32_t kSlotBytes = NETSERV_SLOT_BYTES;
 inline constexpr std::uint32_t kEmitSlots = 128;

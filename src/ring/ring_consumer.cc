@@ -18,8 +18,10 @@ Result<std::unique_ptr<RingConsumer>> RingConsumer::attach(sys::UniqueFd file, s
   ring->forwarder_event_ = std::move(forwarder_event);
   NETSERV_ASSIGN(ring->map_, RingMapping::map(ring->file_.get(), Guard::kNone));
   const RingHeader& h = ring->map_->header();
-  if (h.magic != kMagic || h.version != kVersion)
-    return fail(Origin::kPeer, "ring", "not a packet ring of version " + std::to_string(kVersion));
+  if (h.magic != kMagic) return fail(Origin::kPeer, "ring", "not a packet ring");
+  if (h.version < kOldestVersion || h.version > kVersion)
+    return fail(Origin::kPeer, "ring", "of version " + std::to_string(h.version) + ", not of " +
+                                           std::to_string(kOldestVersion) + " to " + std::to_string(kVersion));
   if (h.slots != ring->slots() || h.slot_bytes != kSlotBytes || h.emit_slots != kEmitSlots)
     return fail(Origin::kPeer, "ring", "another geometry than this build's");
   // A ring may be attached again by the same container's next process: go on where the last one stopped.

@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <thread>
@@ -36,6 +37,20 @@ bool wait_readable(int fd) {
 bool readable_now(int fd) {
   pollfd p{fd, POLLIN, 0};
   return ::poll(&p, 1, 0) == 1;
+}
+
+TEST(Ring, OneOfAnotherVersionIsRefused) {
+  for (auto [version, maps] : {std::pair{kOldestVersion - 1, false}, {kOldestVersion, true}, {kVersion, true}, {kVersion + 1, false}}) {
+    auto ring = RingProducer::create("/dev/shm", kSlots);
+    ASSERT_TRUE(ring) << ring.error().message();
+    ASSERT_EQ(::pwrite((*ring)->file_fd(), &version, sizeof version, offsetof(RingHeader, version)), 4);
+    auto attached = RingConsumer::attach(duplicate((*ring)->file_fd()), duplicate((*ring)->container_event_fd()),
+                                         duplicate((*ring)->forwarder_event_fd()));
+    EXPECT_EQ(attached.has_value(), maps) << version;
+    if (!attached) {
+      EXPECT_EQ(attached.error().text, "of version " + std::to_string(version) + ", not of 3 to 3");
+    }
+  }
 }
 
 TEST(Ring, CarriesAPacketThereAndItsVerdictBack) {

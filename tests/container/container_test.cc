@@ -126,6 +126,16 @@ TEST_F(ContainerTest, ForwardsOnWithoutItsControllerAndIsAdoptedAgain) {
   EXPECT_EQ(welcome->modules[0].object, "one_1.so");
 }
 
+TEST_F(ContainerTest, AnswersInTheVersionOfWhoAsksAsFarAsItUnderstandsIt) {
+  for (auto [asked, answered] : {std::pair{1u, 2u}, {2u, 2u}, {3u, 3u}, {4u, 3u}}) {
+    c.disconnect();
+    auto welcome = c.connect(asked);
+    ASSERT_TRUE(welcome) << welcome.error().message();
+    EXPECT_EQ(welcome->protocol, answered);
+    EXPECT_TRUE(welcome->rings.covers(ring::kVersion));
+  }
+}
+
 // Two modules see what lies in any ring's part of the window, and one sees the other's changes there.
 TEST_F(ContainerTest, SeveralRingsDivideTheWindowAndAreExchangedUnderLoadedModules) {
   ASSERT_TRUE(c.attach_ring(1, 2));

@@ -114,10 +114,10 @@ Status ContainerFixture::set_network(const lxc::NetworkGrants& grants) {
       [&](lxc::ContainerHost& host, auto done) { host.set_network(spec.name, grants, done); });
 }
 
-Result<ipc::Welcome> ContainerFixture::connect() {
+Result<ipc::Welcome> ContainerFixture::connect(std::uint32_t protocol) {
   NETSERV_ASSIGN(sys::UniqueFd fd, sys::connect_seqpacket(lxc::control_socket(spec.run_folder)));
   channel_ = sys::Channel(std::move(fd));
-  return ask<ipc::Welcome>(ipc::Hello{});
+  return ask<ipc::Welcome>(ipc::Hello{protocol});
 }
 
 Result<ipc::FromContainer> ContainerFixture::next_message() {

@@ -33,7 +33,7 @@ class ContainerFixture {
   Status set_network(const lxc::NetworkGrants& grants);
 
   // Hello, and the answer.
-  Result<ipc::Welcome> connect();
+  Result<ipc::Welcome> connect(std::uint32_t protocol = ipc::kContainerProtocol);
   void disconnect() { channel_.close(); }
   // Sends, then waits for a message of type Answer; the others that come meanwhile go to `unasked`.
   template <class Answer>

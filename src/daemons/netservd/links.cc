@@ -1,5 +1,7 @@
 #include "daemons/netservd/links.h"
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "daemons/netservd/container_words.h"
 #include "sys/clock.h"
@@ -67,7 +69,8 @@ void ForwarderLink::receive() {
     auto message = ipc::decode<ipc::FromForwarder>(datagram.bytes);
     if (!message) return reset(message.error().message());
     if (auto* welcome = std::get_if<ipc::ForwarderWelcome>(&*message)) {
-      if (welcome->protocol != ipc::kForwarderProtocol) return reset("it speaks another protocol version");
+      if (welcome->protocol != ipc::kForwarderProtocol)
+        return reset(fmt::format("it speaks version {} of the control protocol, not {}", welcome->protocol, ipc::kForwarderProtocol));
       up_ = true;
       emit_(node::ForwarderUp{*welcome});
       continue;
@@ -223,7 +226,9 @@ void ContainerLinks::receive(ContainerId id) {
     if (auto shaped = hold_to_shape(*message); !shaped) return cut_off(id, shaped.error().message());
     if (auto* welcome = std::get_if<ipc::Welcome>(&*message)) {
       if (link->welcome) return cut_off(id, "it says welcome again");
-      if (welcome->protocol != ipc::kContainerProtocol) return cut_off(id, "it speaks another protocol version");
+      if (!ipc::kContainerProtocols.covers(welcome->protocol))
+        return cut_off(id, fmt::format("it speaks version {} of the control protocol, not {} to {}", welcome->protocol,
+                                       ipc::kOldestContainerProtocol, ipc::kContainerProtocol));
       link->welcome = true;
       link->on_deadline.reset();
       emit_(node::ContainerUp{id, link->life, *welcome});

@@ -91,11 +91,24 @@ TEST_F(LinksTest, AContainerThatSaysWelcomeAgainIsEnded) {
   EXPECT_EQ(gone_, "it says welcome again");
 }
 
-TEST_F(LinksTest, AContainerThatSpeaksAnotherProtocolIsEnded) {
-  ASSERT_TRUE(container_.send(ipc::encode<ipc::FromContainer>(ipc::Welcome{ipc::kContainerProtocol - 1, "wasm", 0, {}})));
+TEST_F(LinksTest, AContainerThatSpeaksTheProtocolVersionBeforeIsAdopted) {
+  static_assert(ipc::kOldestContainerProtocol == ipc::kContainerProtocol - 1);
+  ASSERT_TRUE(container_.send(ipc::encode<ipc::FromContainer>(ipc::Welcome{ipc::kOldestContainerProtocol, "wasm", 0, {}})));
+  run_until([this] { return said_when_others_had_their_turn_ || !gone_.empty(); });
+  EXPECT_EQ(gone_, "");
+}
+
+TEST_F(LinksTest, AContainerThatSpeaksAnOlderProtocolIsEnded) {
+  ASSERT_TRUE(container_.send(ipc::encode<ipc::FromContainer>(ipc::Welcome{ipc::kOldestContainerProtocol - 1, "wasm", 0, {}})));
   run_until([this] { return !gone_.empty(); });
-  EXPECT_EQ(gone_, "it speaks another protocol version");
+  EXPECT_EQ(gone_, "it speaks version 1 of the control protocol, not 2 to 3");
   EXPECT_NE(asked().find("--stop c-1"), std::string::npos) << asked();
+}
+
+TEST_F(LinksTest, AContainerThatSpeaksALaterProtocolIsEnded) {
+  ASSERT_TRUE(container_.send(ipc::encode<ipc::FromContainer>(ipc::Welcome{ipc::kContainerProtocol + 1, "wasm", 0, {}})));
+  run_until([this] { return !gone_.empty(); });
+  EXPECT_EQ(gone_, "it speaks version 4 of the control protocol, not 2 to 3");
 }
 
 TEST_F(LinksTest, AContainerWithAModuleThatCannotBeIsEnded) {

@@ -66,10 +66,12 @@ void World::act(const StartContainer& a) {
     return;
   }
   FakeContainer& c = containers[id];
+  if (!c.running) c.rings = {ring_version, ring_version};
   c.running = true;
   c.life = a.life;
   ipc::Welcome welcome;
   welcome.runtime = "wasm";
+  welcome.rings = c.rings;
   for (const auto& [module, status] : c.modules) welcome.modules.push_back(status);
   inbox.push_back(ContainerUp{id, a.life, welcome});
 }
@@ -159,6 +161,7 @@ void World::connect_forwarder() {
   if (!forwarder_runs) return;
   ipc::ForwarderWelcome welcome;
   welcome.plane = "fake";
+  welcome.ring_version = ring_version;
   inbox.push_back(ForwarderUp{welcome});
 }
 

@@ -30,6 +30,7 @@ struct FakeContainer {
   bool running = false;
   std::uint64_t life = 0;  // of the start that netservd knows it by
   std::map<ModuleId, ipc::ModuleStatus> modules;
+  ipc::VersionRange rings;
 };
 struct FakeRing {
   std::vector<ipc::ModuleFilter> filters;
@@ -48,6 +49,7 @@ class World : public Outputs, public Observer {
   std::set<std::string> bad_urls;     // fetch fails
   std::set<std::string> bad_objects;  // do not start
   bool containers_start = true;
+  std::uint32_t ring_version = 3;  // that the forwarder makes, and containers that are started now can map
   bool forwarder_runs = true;
   bool forwarder_refuses = false;
   long actions_until_crash = -1;  // then everything said is lost, as if netservd had been killed

@@ -3,13 +3,17 @@
 // The container is a stranger: netservd believes nothing it says beyond its own modules' state.
 //
 // netservd -> container          container -> netservd
-//   Hello                          Welcome (its protocol version, runtime and the modules it has)
+//   Hello                          Welcome (protocol version, runtime, modules, rings that it can map)
 //   AttachRing + fds               RingAttached
 //   LoadModule                     ModuleLoaded or ModuleFailed
 //   UpdateModule                   ModuleUpdated
 //   UnloadModule                   ModuleUnloaded (also if it was absent)
 //   GetStatus                      ContainerStatus
 //                                  ModuleTrapped, ModuleRestarted, ModuleLog: unasked
+//
+// A container outlives the netservd that started it, and may then meet one of the release before or after. Hello has
+// one form in all versions. The container answers in the version that Hello names, as far as it understands that one;
+// netservd adopts it if that is one of its own, and from then on both keep to it.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +26,18 @@
 
 namespace netserv::ipc {
 
-inline constexpr std::uint32_t kContainerProtocol = 2;
+inline constexpr std::uint32_t kContainerProtocol = 3;
+inline constexpr std::uint32_t kOldestContainerProtocol = 2;  // still understood: it has no Welcome::rings
 inline constexpr std::size_t kMaxMessageBytes = 128 * 1024;
+
+// Both ends included.
+struct VersionRange {
+  std::uint32_t oldest = 0, newest = 0;
+  constexpr bool covers(std::uint32_t version) const { return oldest <= version && version <= newest; }
+  bool operator==(const VersionRange&) const = default;
+  template <class A> void fields(A& a) { a(oldest, newest); }
+};
+inline constexpr VersionRange kContainerProtocols{kOldestContainerProtocol, kContainerProtocol};
 
 struct Hello {
   std::uint32_t protocol = kContainerProtocol;
@@ -101,8 +115,12 @@ struct Welcome {
   std::string runtime;  // "wasm"
   std::uint64_t ring_generation = 0;  // 0: no ring attached yet
   std::vector<ModuleStatus> modules;
+  VersionRange rings{3, 3};  // that it can map; what containers of protocol 2 can
   bool operator==(const Welcome&) const = default;
-  template <class A> void fields(A& a) { a(protocol, runtime, ring_generation, modules); }
+  template <class A> void fields(A& a) {
+    a(protocol, runtime, ring_generation, modules);
+    if (protocol >= 3) a(rings);
+  }
 };
 
 struct RingAttached {

@@ -24,7 +24,7 @@
 
 namespace netserv::ipc {
 
-inline constexpr std::uint32_t kForwarderProtocol = 4;
+inline constexpr std::uint32_t kForwarderProtocol = 5;
 inline constexpr std::size_t kMaxControlBytes = 128 * 1024;  // one message
 
 struct ForwarderHello {
@@ -106,8 +106,9 @@ struct ForwarderWelcome {
   std::string plane_detail;  // how: "iptables NFQUEUE 0-1", "native", for people
   std::string plane_reason = {};  // why this one, for people
   std::uint32_t workers = 1;      // packet threads, each with receive queues of its own
+  std::uint32_t ring_version = 3;  // of the rings that it makes
   bool operator==(const ForwarderWelcome&) const = default;
-  template <class A> void fields(A& a) { a(protocol, plane, plane_detail, plane_reason, workers); }
+  template <class A> void fields(A& a) { a(protocol, plane, plane_detail, plane_reason, workers, ring_version); }
 };
 
 // Carries three descriptors for each worker's ring: the ring file, the container's wake-up eventfd, the forwarder's

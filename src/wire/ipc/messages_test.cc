@@ -29,10 +29,23 @@ TEST(ContainerMessages, RoundTrip) {
                                ToContainer(UnloadModule{ModuleId("a_1")}), ToContainer(GetStatus{})})
     expect_round_trip(m);
   for (const FromContainer& m :
-       {FromContainer(Welcome{1, "wasm", 4, {status}}), FromContainer(RingAttached{4, "no"}),
+       {FromContainer(Welcome{3, "wasm", 4, {status}, {2, 5}}), FromContainer(Welcome{2, "wasm", 4, {status}}), FromContainer(RingAttached{4, "no"}),
         FromContainer(ModuleFailed{ModuleId("b"), "why"}), FromContainer(ContainerStatus{1, 2, {3}, {status, status}}),
         FromContainer(ModuleTrapped{ModuleId("b"), "unreachable", 100}), FromContainer(ModuleLog{ModuleId("b"), 2, "t"})})
     expect_round_trip(m);
+}
+
+// Bytes as a container of protocol 2 writes them.
+TEST(ContainerMessages, TheWelcomeOfTheVersionBeforeIsUnderstood) {
+  Bytes bytes;
+  for (char byte : std::string_view("\0\0" "\0\0\0\2" "\0\0\0\4wasm" "\0\0\0\0\0\0\0\11" "\0\0\0\0", 26))
+    bytes.push_back(static_cast<std::byte>(byte));
+  auto welcome = decode<FromContainer>(bytes);
+  ASSERT_TRUE(welcome) << welcome.error().message();
+  EXPECT_EQ(*welcome, FromContainer(Welcome{2, "wasm", 9, {}, {3, 3}}));
+  EXPECT_EQ(encode(*welcome), bytes);
+  bytes[5] = std::byte{3};
+  EXPECT_FALSE(decode<FromContainer>(bytes)) << "version 3 says which rings";
 }
 
 TEST(ForwarderMessages, RoundTrip) {
@@ -44,7 +57,7 @@ TEST(ForwarderMessages, RoundTrip) {
         ToForwarder(SetDrain{true}), ToForwarder(GetForwarderStats{}),
         ToForwarder(SetReserved{{*Prefix::parse("10.0.0.0/8")}})})
     expect_round_trip(m);
-  for (const FromForwarder& m : {FromForwarder(ForwarderWelcome{1, "fake", "", "configured"}), FromForwarder(ContainerRing{ContainerId(7)}),
+  for (const FromForwarder& m : {FromForwarder(ForwarderWelcome{1, "fake", "", "configured", 2, 4}), FromForwarder(ContainerRing{ContainerId(7)}),
                                  FromForwarder(ForwarderStats{{{"packets", 1}}, {{ContainerId(7), {{"drop", 2}}}}})})
     expect_round_trip(m);
 }
