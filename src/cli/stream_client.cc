@@ -42,6 +42,7 @@ Status StreamClient::send(std::string_view bytes, std::chrono::milliseconds time
     NETSERV_TRY(wait(POLLOUT, timeout));
     ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (n < 0 && errno == EPIPE) return {};  // what it said before it closed says why
     if (n < 0) return fail(with_code(fail_errno(path_, "send", errno).value(), kExitUnavailable));
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }

@@ -16,7 +16,7 @@ class StreamClient {
   // Errors name the path and what to do: kExitUnavailable in Error.code.
   static Result<StreamClient> connect(const std::string& path);
 
-  // kExitTimeout in Error.code if the peer does not take it in time.
+  // kExitTimeout in Error.code if the peer does not take it in time. One that has closed is receive()'s to notice.
   Status send(std::string_view bytes, std::chrono::milliseconds timeout);
   // At least one byte; empty when the peer has closed. No timeout: waits for ever.
   Result<std::string> receive(std::optional<std::chrono::milliseconds> timeout);

@@ -3,6 +3,7 @@
 
 import json
 import subprocess
+import sys
 import unittest
 
 import support
@@ -19,7 +20,38 @@ def events(node):
     return [json.loads(line) for line in lines if '"kind"' in line]
 
 
+def as_another_user(node, socket_name, text):
+    """What a user who is neither root nor netservd gets back from one of its sockets."""
+    code = ("import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(30)\ns.connect(sys.argv[1])\n"
+            "try: s.sendall(sys.argv[2].encode())\nexcept BrokenPipeError: pass\n"
+            "while part := s.recv(4096): sys.stdout.write(part.decode())")
+    # From within the folder: the lab's own folder is root's.
+    return subprocess.run([sys.executable, "-c", code, socket_name, text], cwd=node.run_folder, user=65534, group=65534,
+                          extra_groups=[], capture_output=True, text=True, check=False)
+
+
 class Operator(unittest.TestCase):
+    @in_lab()
+    def test_whoever_the_file_mode_alone_lets_in_is_refused(self, lab):
+        node = lab.node
+        probe, status = "PROBE * NETSERV/0.1\nprobe: node\n\n", '{"verb":"status"}\n'
+        for name, text in (("ncm.sock", probe), ("admin.sock", status)):
+            self.assertIn("Permission denied", as_another_user(node, name, text).stderr, "the file's mode comes first")
+        for path in (node.ncm_socket, node.admin_socket):
+            path.chmod(0o666)
+        refused = as_another_user(node, "ncm.sock", probe).stdout
+        self.assertEqual(refused.splitlines()[0], "NETSERV/0.1 5 515 user 65534 may not use this socket")
+        refused = as_another_user(node, "admin.sock", status).stdout
+        self.assertEqual(json.loads(refused), {"error": {"subject": "user", "code": 515, "text": "65534 may not use this socket"}})
+        self.assertIn(" 200 ", node.ncm(probe).splitlines()[0], "others are served")
+        self.assertEqual(node.status()["state"], "running")
+
+        # Where the configuration lets everybody in, it is meant.
+        node.netservd.stop()
+        node.config.write_text(node.config.read_text() + '\n[ncm]\nmode = 0o666\n')
+        node.start_netservd()
+        self.assertIn(" 200 ", as_another_user(node, "ncm.sock", probe).stdout.splitlines()[0])
+
     @in_lab()
     def test_reload(self, lab):
         node, alice = lab.node, lab.publisher

@@ -7,6 +7,7 @@ namespace netserv::daemon {
 using nlohmann::json;
 
 namespace {
+std::string as_line(const json& j) { return j.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
 json error_line(const Error& error) {
   return json{{"error", {{"subject", error.subject}, {"text", error.text}, {"code", error.code}}}};
 }
@@ -29,13 +30,12 @@ Result<std::unique_ptr<AdminServer>> AdminServer::listen(sys::EventLoop& loop, c
     auto it = self->clients_.find(id);
     return it != self->clients_.end() && (it->second.follow.events || it->second.follow.logs);
   };
+  handler.refusal = [](const Error& error) { return as_line(error_line(error)); };
   NETSERV_ASSIGN(out->server_, StreamServer::listen(loop, path, mode, std::move(handler)));
   return out;
 }
 
-void AdminServer::write(ClientId id, const json& line) {
-  server_->write(id, line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
-}
+void AdminServer::write(ClientId id, const json& message) { server_->write(id, as_line(message)); }
 
 void AdminServer::received(ClientId id, std::string_view bytes) {
   clients_[id].in += bytes;

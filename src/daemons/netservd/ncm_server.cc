@@ -16,6 +16,7 @@ Result<std::unique_ptr<NcmServer>> NcmServer::listen(sys::EventLoop& loop, const
     auto it = self->clients_.find(id);
     return it != self->clients_.end() && !it->second.waiting.empty();
   };
+  handler.refusal = [](const Error& error) { return ncm::print_response(ncm::response_to(error, "", "")); };
   NETSERV_ASSIGN(out->server_, StreamServer::listen(loop, path, mode, std::move(handler)));
   return out;
 }

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "wire/ncm/status.h"
 
 namespace netserv::daemon {
 namespace {
@@ -65,9 +66,15 @@ bool StreamServer::make_room(uid_t newcomer) {
   return out.has_value();
 }
 
-// A connection that is not taken is closed at once: the client sees end of file.
+// A connection that is not taken is closed at once.
 void StreamServer::take(sys::UniqueFd fd, const sys::PeerCredentials& who) {
-  if (!admits(fd.get(), who) || !make_room(who.uid)) return;
+  if (!admits(fd.get(), who)) {
+    const Error error{Origin::kPeer, "user", std::to_string(who.uid) + " may not use this socket", ncm::number(ncm::StatusCode::kNotAllowed)};
+    const std::string text = handler_.refusal(error);
+    (void)::send(fd.get(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return;
+  }
+  if (!make_room(who.uid)) return;
   ClientId id = next_++;
   auto client = std::make_shared<Client>();
   client->fd = std::move(fd);

@@ -45,9 +45,10 @@ class StreamServer {
     std::function<void(ClientId, std::string_view bytes)> received;
     std::function<void(ClientId)> closed;  // also after close()
     std::function<bool(ClientId)> waits;   // for an answer, or for what it follows
+    std::function<std::string(const Error&)> refusal;  // as the protocol says it, to one who may not connect
   };
   // At most kMostClients, see whom_to_drop(); one that leaves 4 MiB unread is closed. Beside the file's mode, who a
-  // client is (SO_PEERCRED) is held against may_connect().
+  // client is (SO_PEERCRED) is held against may_connect(): who may not is told so, and nothing that it says is read.
   static constexpr std::size_t kMostClients = 64;
   static Result<std::unique_ptr<StreamServer>> listen(sys::EventLoop& loop, const std::string& path, unsigned mode,
                                                       Handler handler);
