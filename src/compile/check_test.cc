@@ -32,6 +32,17 @@ TEST(Check, OtherExportsAreDropped) {
   EXPECT_EQ(module->c_source.find("malloc("), std::string::npos);
 }
 
+TEST(Check, TheNamesReservedForStateHandOverAreTakenAndNotCalled) {
+  for (const char* names : {R"((func (export "netserv_save_state") (param i32 i32) (result i32) (i32.const 4242)))",
+                            R"((func (export "netserv_load_state") (param i32 i32) (i32.store (i32.const 0) (i32.const 4242))))",
+                            R"((global (export "netserv_save_state") i32 (i32.const 4242)))"}) {
+    const auto module = check_module(with_manifest(packet_module(std::string(kProcess) + names)));
+    ASSERT_TRUE(module) << names << module.error().message();
+    EXPECT_THAT(module->exports, testing::ElementsAre("memory", "netserv_batch", "netserv_process", "netserv_window"));
+    EXPECT_THAT(module->c_source, testing::AllOf(testing::Not(HasSubstr("save_state")), testing::Not(HasSubstr("load_state"))));
+  }
+}
+
 struct Row {
   const char* what;
   std::string wat;

@@ -15,7 +15,7 @@
  *   netserv_readable(i32 handle) optional; a socket of block udp/1 has something to read
  *   netserv_properties()         optional; the properties have been replaced
  *   netserv_stop()               optional; about to be removed; must return soon
- * Reserved for state hand-over between versions: netserv_save_state, netserv_load_state.
+ * Reserved for state hand-over between versions: netserv_save_state, netserv_load_state; accepted, never called.
  * Every call runs on one thread, never nested. A module that traps, or does not return within the node's
  * limit, is discarded and started anew; packets of the batch pass as if it were not there.
  *
