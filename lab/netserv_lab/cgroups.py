@@ -73,6 +73,38 @@ def groups_of(run):
     return found
 
 
+def cpu_of(pid):
+    """What the kernel counts of the CPU time of a process's group that has a share: microseconds and periods."""
+    paths = {}
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(",") or [""]:
+            paths[controller] = path.lstrip("/")
+    if "cpu" in paths:
+        group, files = _group("cpu", paths["cpu"]), ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        while (quota := int((group / files[0]).read_text())) < 0:
+            group = group.parent
+        period = int((group / files[1]).read_text())
+        used = int((_group("cpuacct", paths["cpuacct"]) / "cpuacct.usage").read_text()) // 1000
+    else:
+        group = ROOT / paths[""]
+        while (limit := (group / "cpu.max").read_text().split())[0] == "max":
+            group = group.parent
+        quota, period = map(int, limit)
+        used = None
+    stat = {name: int(n) for name, n in (line.split() for line in (group / "cpu.stat").read_text().splitlines())}
+    return {"quota": quota, "period": period, "periods": stat["nr_periods"], "throttled": stat["nr_throttled"],
+            "used": stat["usage_usec"] if used is None else used}
+
+
+def _group(controller, path):
+    """Of a first version's controller, whose hierarchy may be mounted under the name of several."""
+    for hierarchy in ROOT.iterdir():
+        if controller in hierarchy.name.split(",") and (hierarchy / path).exists():
+            return hierarchy / path
+    raise FileNotFoundError(f"the group {path} of {controller}")
+
+
 def _remove_tree(group):
     for parent, _, _ in os.walk(group, topdown=False):
         try:

@@ -9,6 +9,7 @@ import subprocess
 import unittest
 
 import support
+from netserv_lab import cgroups
 from netserv_lab.load import Sink, Source
 from netserv_lab.process import Process
 from netserv_lab.waiting import until
@@ -21,6 +22,15 @@ RATE = 3000
 TRAPPER = "Tests.Trapper_1.0.0"
 TRAPS_ALWAYS = """(module (memory (export "memory") 17) (global (export "netserv_window") i32 (i32.const 65536))
   (global (export "netserv_batch") i32 (i32.const 4096)) (func (export "netserv_process") (param i32) unreachable))"""
+
+BURNER = "Tests.Burner_1.0.0"
+# Some milliseconds of work for each batch.
+BURNS_CPU = """(module (memory (export "memory") 17) (global (export "netserv_window") i32 (i32.const 65536))
+  (global (export "netserv_batch") i32 (i32.const 4096)) (func (export "netserv_process") (param i32)
+    (local $left i32) (local $x i32) (local.set $left (i32.const 2000000)) (local.set $x (i32.load (i32.const 0)))
+    (loop $on (local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 1013904223)))
+      (br_if $on (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (i32.store (i32.const 0) (local.get $x))))"""
 
 
 def deploy(lab, name, port, **more):
@@ -104,6 +114,31 @@ class Neighbours(unittest.TestCase):
     @in_lab(publishers=PUBLISHERS, plane="netfilter")
     def test_nothing_is_lost_when_filters_come_and_go_on_netfilter(self, lab):
         self.nothing_is_lost_when_filters_come_and_go(lab)
+
+    @in_lab(publishers=PUBLISHERS, start=False)
+    def test_a_module_that_burns_cpu_gets_its_share(self, lab):
+        node, alice = lab.node, lab.publishers["alice"]
+        alice.policy["cpu_percent"] = 20
+        lab.start()
+        streams = self.start(lab)
+        wat, wasm = lab.folder / "burner.wat", lab.folder / "burner.wasm"
+        wat.write_text(BURNS_CPU)
+        subprocess.run(["wat2wasm", wat, "-o", wasm], check=True)
+        alice.put("burner.wasm", add_manifest(wasm.read_bytes(), name="Tests.Burner", version="1.0.0", abi=1, kind=["packet"],
+                                              blocks=["packet/1"], memory_pages=17))
+        alice.setup(node, BURNER, "burner.wasm", filter_port=ALICE, filter_proto="udp", filter_dst=lab["server"].address())
+        (pid,) = [c["pid"] for c in node.containers() if c["publisher"] == "alice"]
+        before, bobs = cgroups.cpu_of(pid), packets_of(node, "bob")
+        self.assertEqual(before["quota"] * 100, before["period"] * 20)
+        until(lambda: cgroups.cpu_of(pid)["throttled"] >= before["throttled"] + 20, lambda: f"it is throttled: {cgroups.cpu_of(pid)}")
+        after = cgroups.cpu_of(pid)
+        # A period that has begun counts as none yet.
+        self.assertLessEqual(after["used"] - before["used"], (after["periods"] - before["periods"] + 2) * after["quota"])
+        until(lambda: packets_of(node, "bob") > bobs + 1000, "bob's module works on")
+        bobs = [m for m in node.modules() if m["publisher"] == "bob"]
+        self.assertEqual([(m["restarts"], m["traps"]) for m in bobs], [(0, 0)], "and did not notice")
+        alice.remove(node, BURNER)
+        streams.all_arrive(self)
 
     @in_lab(publishers=PUBLISHERS)
     def test_a_module_that_traps_in_the_chain(self, lab):
