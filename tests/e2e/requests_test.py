@@ -2,6 +2,7 @@
 """Requests that a node must refuse, each by a clear answer that names what is wrong, with nothing left behind."""
 
 import json
+import re
 import time
 import unittest
 
@@ -50,6 +51,14 @@ class Refusals(unittest.TestCase):
         # Cut off in the middle: no answer is owed, the next one is served.
         lab.node.ncm("SETUP x_1 NETSER")
         self.assertIn(" 200 ", lab.node.ncm("PROBE * NETSERV/0.1\nprobe: node\n\n").splitlines()[0])
+
+    @in_lab()
+    def test_a_broken_message_is_answered_and_ends_the_connection(self, lab):
+        probe = "PROBE * NETSERV/0.1\nprobe: node\n\n"
+        for broken, code in (("hello\n\n", "300"), ("PROBE * NETSERV/0.1\nno colon\n\n", "300"), ("PROBE * NETSERV/0.2\n\n", "301"),
+                             ("PROBE * NETSERV/0.1\nprobe: node\nprobe: node\n\n", "304")):
+            told = lab.node.ncm(probe + broken + probe)
+            self.assertEqual(re.findall(r"NETSERV/0\.1 \d (\d+) ", told), ["200", code], told)
 
     @in_lab()
     def test_answers_come_in_order(self, lab):
