@@ -479,7 +479,7 @@ TEST_F(ControllerTest, AModuleThatSaysItIsAnotherFails) {
   EXPECT_EQ(b.state("Mon_2.0"), ModuleState::kActive);
 }
 
-TEST_F(ControllerTest, AModuleThatTrapsTooOftenFailsAndLosesItsFilters) {
+TEST_F(ControllerTest, AModuleThatItsContainerGivesUpFailsAndLosesItsFilters) {
   b.setup("Mon_1.0");
   b.settle();
   b.controller->handle(ContainerSaid{ContainerId(1), b.life(), ipc::ModuleTrapped{ModuleId("Mon_1.0"), "unreachable", 100}});

@@ -152,15 +152,15 @@ void Stepper::said(Container& c, const ipc::ModuleLoaded& loaded) {
   m->deadline.reset();
 }
 
-// Also when a running module trapped too often. It stays in `loaded` until it has been unloaded in order.
+// Of one that runs, which no container of ours says, it is believed too: it is the container's module. It stays in
+// `loaded` until it has been unloaded in order.
 void Stepper::said(Container& c, const ipc::ModuleFailed& failed) {
   Module* m = find(c.record.id, failed.module);
   if (!m || (!m->loading && !m->loaded)) return;
-  bool ran = m->loaded;
   m->loading = false;
   if (!m->unloading) m->deadline.reset();
   if (m->state == ModuleState::kStarting || m->state == ModuleState::kActive)
-    fail_module(*m, failure(ran ? StatusCode::kTrapped : StatusCode::kStartFailed, failed.module.value(), failed.reason));
+    fail_module(*m, failure(StatusCode::kStartFailed, failed.module.value(), failed.reason));
   if (!m->loaded && m->state == ModuleState::kStopping) let_go(*m);
 }
 

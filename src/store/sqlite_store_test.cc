@@ -37,7 +37,7 @@ class SqliteStoreTest : public ::testing::Test {
     m.container = ContainerId(3);
     m.slot = ModuleSlot(5);
     m.confirmed = true;
-    m.failure = node::StoredFailure{525, "x", "trapped"};
+    m.failure = node::StoredFailure{523, "x", "start returned 7"};
     return m;
   }
   std::string folder, path;

@@ -69,7 +69,6 @@ enum class StatusClass : std::uint8_t {
   X(kCompileFailed, 522, "the module could not be compiled within limits")                                    \
   X(kStartFailed, 523, "the module did not start")                                                            \
   X(kNotFound, 524, "no such module of this publisher on this node")                                          \
-  X(kTrapped, 525, "the module trapped too often")                                                            \
   X(kWrongPath, 526, "toward does not name the destination of the flow that the message came along")          \
   X(kOtherModule, 527, "the module's manifest has another name or version than the id")                       \
   X(kNoAnswer, 600, "nodes further on the path did not answer in time")                                       \
