@@ -223,6 +223,7 @@ void ForwarderService::handle(const ipc::GetForwarderStats&) {
 ipc::ForwarderStats ForwarderService::sum(const std::vector<ipc::ForwarderStats>& shares) {
   ipc::ForwarderStats all;
   all.node = plane_.counters();
+  all.plane_detail = plane_.detail();
   std::map<ContainerId, ipc::ContainerCounters> containers;
   for (const ipc::ForwarderStats& share : shares) {
     for (const auto& [name, value] : share.node) all.node[name] += value;

@@ -315,6 +315,17 @@ TEST_F(ControllerTest, ANewForwarderGetsEverythingAgainAndNoModuleIsRestarted) {
     EXPECT_FALSE(is_load(a));
 }
 
+TEST_F(ControllerTest, WhatThePlaneSaysOfItsInterfacesIsWhatItSaidLast) {
+  ipc::ForwarderWelcome welcome;
+  welcome.plane_detail = "eth0 1 queue";
+  b.controller->handle(ForwarderUp{welcome});
+  EXPECT_EQ(b.controller->state().plane_detail, "eth0 1 queue");
+  ipc::ForwarderStats stats;
+  stats.plane_detail = "eth0 2 queues";
+  b.controller->handle(ForwarderSaid{stats});
+  EXPECT_EQ(b.controller->state().plane_detail, "eth0 2 queues");
+}
+
 TEST_F(ControllerTest, ARestartedControllerAdoptsWhatRuns) {
   b.setup("Mon_1.0");
   b.settle();

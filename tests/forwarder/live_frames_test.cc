@@ -80,6 +80,20 @@ class LiveFrames : public LivePlane {
     EXPECT_EQ(::waitpid(container, nullptr, WNOHANG), 0);
   }
 
+  void many_flows_are_answered() {
+    for (std::uint16_t port = 6000; port < 6032; ++port) {  // the client's kernel spreads them
+      auto flow = router.client_udp(AF_INET, port);
+      ::sendto(flow.get(), "ping flow", 9, 0, reinterpret_cast<sockaddr*>(&to_server), sizeof to_server);
+      std::string got;
+      until([&] {  // at the client, or past the module at the server
+        got = receive(flow, MSG_DONTWAIT);
+        if (got == "nothing") got = receive(server, MSG_DONTWAIT);
+        return got.ends_with(" flow");
+      });
+      ASSERT_EQ(got, "pong flow");
+    }
+  }
+
   // All packet memory is accounted for when the forwarder ends, or it says so by its exit code.
   void ends_well() {
     all_is_well();
@@ -238,28 +252,45 @@ TEST_P(LiveFrames, InterfacesAreRemovedAndMadeAgainOrGetAnotherAddressOrMtu) {
     for (int i = 0; i < 100; ++i) send_packet(make_udp({"10.0.1.1", "10.0.2.2"}));  // some are still on their way
     router.remake_link(part);
     link = router.client_frames();
+    ethernet = router.towards_router();
     all_is_well();
   }
   router.run("ip", {"link", "set", "to_c", "address", "02:00:00:00:00:77"});
   router.run("ip", {"link", "set", "to_s", "mtu", "1400"});
   router.forget_neighbours("c");
+  ethernet = router.towards_router();
   ends_well();
 }
 
 TEST_P(LiveFrames, AllQueuesOfAnInterfaceAreUsed) {
   router.remake_link("c", 2);
   all_is_well();
-  control.close();
-  connect();
-  for (std::uint16_t port = 6000; port < 6032; ++port) {  // the client's kernel spreads them
-    auto flow = router.client_udp(AF_INET, port);
-    ::sendto(flow.get(), "ping flow", 9, 0, reinterpret_cast<sockaddr*>(&to_server), sizeof to_server);
-    EXPECT_EQ(receive(flow), "pong flow");
-  }
+  many_flows_are_answered();
   all_is_well();
   if (plane() == "xdp") {
-    EXPECT_THAT(detail, ::testing::HasSubstr("to_c native copy, 2 queues; to_s native copy, 1 queue"));
+    EXPECT_EQ(said_of_itself(), "to_c native copy, 2 queues; to_s native copy, 1 queue");
   }
+}
+
+TEST_P(LiveFrames, AQueueThatAnInterfaceGetsLaterIsUsed) {
+  end(forwarder, SIGKILL);
+  end(container, SIGKILL);
+  router.remake_link("c", 2);
+  ASSERT_TRUE(router.use_queues("c", 1));
+  link = router.client_frames();
+  ethernet = router.towards_router();
+  start_forwarder();
+  start_container();
+  ASSERT_EQ(set_filters({sip}), "");
+  all_is_well();
+  if (plane() == "xdp") {
+    EXPECT_EQ(said_of_itself(), "to_c native copy, 1 queue; to_s native copy, 1 queue");
+  }
+  ASSERT_TRUE(router.use_queues("c", 2));
+  if (plane() == "xdp") until([&] { return said_of_itself() == "to_c native copy, 2 queues; to_s native copy, 1 queue"; });
+  all_is_well();
+  many_flows_are_answered();
+  ends_well();
 }
 
 INSTANTIATE_TEST_SUITE_P(Planes, LiveFrames, ::testing::Values("netfilter", "xdp"), plane_name);

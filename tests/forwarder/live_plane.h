@@ -180,6 +180,11 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     tell(ipc::GetForwarderStats{});
     return answer<ipc::ForwarderStats>().node;
   }
+  // The plane's own words, as they are now.
+  std::string said_of_itself() {
+    tell(ipc::GetForwarderStats{});
+    return answer<ipc::ForwarderStats>().plane_detail;
+  }
   void send(const sys::UniqueFd& from, const std::string& text) {
     sockaddr_storage to{};
     bool v4 = from.get() != client6.get();

@@ -216,6 +216,60 @@ TEST_F(XdpWorkers, InterfacesMadeAgainAreTakenUpByAllWorkers) {
   EXPECT_EQ(end_orderly(), 0);
 }
 
+// Then one worker has no socket there: what it forwards that way goes by the kernel, and what comes in is the other's.
+TEST_F(XdpWorkers, AnInterfaceThatLosesAQueueAndGetsItBack) {
+  start_container();
+  ASSERT_EQ(set_filters({sip}), "");
+  expect_both_rings();
+  for (int queues : {1, 2}) {
+    const std::string to_s = queues == 1 ? "1 queue; worker 0: to_c/0 to_s/0; worker 1: to_c/1" :
+                                           "2 queues; worker 0: to_c/0 to_s/0; worker 1: to_c/1 to_s/1";
+    SCOPED_TRACE(to_s);
+    router.remake_link("s", queues);
+    server.reset();
+    server = router.server_udp(AF_INET, 5060);
+    until([&] { return said_of_itself() == "to_c native copy, 2 queues; to_s native copy, " + to_s; });
+    // Neighbours may have to be found again: until all of a round come through the modules, changed.
+    until([&] {
+      for (const auto& flow : flows) send(flow, "change");
+      ::usleep(10'000);
+      int changed = 0;
+      for (std::string got; (got = receive(server, MSG_DONTWAIT)) != "nothing";) changed += got == "Change";
+      return changed == kFlows;
+    });
+    expect_both_rings();
+    auto before = stats();
+    for (const auto& flow : flows) send(flow, "change");
+    for (int i = 0; i < kFlows; ++i) EXPECT_EQ(receive(server), "Change");
+    auto after = stats();
+    EXPECT_EQ(after["processed_changed"] - before["processed_changed"], static_cast<std::uint64_t>(kFlows));
+    const auto by_kernel = after["xdp_to_kernel"] - before["xdp_to_kernel"];
+    if (queues == 1) {
+      EXPECT_TRUE(by_kernel > 0 && by_kernel < kFlows) << by_kernel << ": one worker's";
+    } else {
+      EXPECT_EQ(by_kernel, 0u);
+    }
+    EXPECT_EQ(after["xdp_frames_missing"] + after["xdp_to_kernel_failed"] + after["xdp_bad_metadata"], 0u);
+  }
+  EXPECT_EQ(end_orderly(), 0);
+}
+
+// A queue that a socket of ours sits on is not taken away under it, and the attempt disturbs nobody.
+TEST_F(XdpWorkers, AQueueInUseIsNotTakenAway) {
+  start_container();
+  ASSERT_EQ(set_filters({sip}), "");
+  expect_both_rings();
+  EXPECT_FALSE(router.use_queues("s", 1));
+  const std::string before = said_of_itself();
+  for (int round = 0; round < 20; ++round) {
+    pump();
+    until([&] { return collect(), answered + passed == sent; });
+  }
+  EXPECT_EQ(said_of_itself(), before);
+  EXPECT_EQ(passed, 0);
+  EXPECT_EQ(end_orderly(), 0);
+}
+
 TEST_F(XdpWorkers, MoreWorkersThanQueuesAreRefused) {
   EXPECT_EQ(end_orderly(), 0);
   forwarder = router.start({kForwarder, "--run-dir", router.folder(), "--plane", "xdp", "--interface", "to_c",

@@ -147,6 +147,17 @@ std::string Router::run(const std::string& tool, const std::vector<std::string>&
   return result->out;
 }
 
+bool Router::use_queues(const std::string& part, int queues) {
+  auto set = [&](const std::string& space, const std::string& interface, const char* which) {
+    auto result = sys::run_tool("nsenter", {"--net=/run/netns/" + space, "ethtool", "-L", interface, which, std::to_string(queues)});
+    return result && result->ok();
+  };
+  // Where there is an XDP program the far end may never send to more queues than it receives on: if these shall be
+  // fewer, the far end's turn comes first.
+  bool near = set(name_ + "r", "to_" + part, "rx"), far = set(name_ + part, "eth0", "tx");
+  return far && (near || set(name_ + "r", "to_" + part, "rx"));
+}
+
 pid_t Router::start(const std::vector<std::string>& command) {
   std::vector<std::string> all{"setpriv", "--pdeathsig", "KILL", "nsenter", "--net=/run/netns/" + name_ + "r"};
   all.insert(all.end(), command.begin(), command.end());

@@ -47,6 +47,9 @@ class Router {
   Bytes towards_router();
   // A tool run in the router's namespace; its standard output.
   std::string run(const std::string& tool, const std::vector<std::string>& arguments, const std::string& input = {});
+  // So many receive queues of the router's end of a link, and transmit queues of the far end. False if the kernel
+  // refuses.
+  bool use_queues(const std::string& part, int queues);
   // A program started in the router's namespace; the caller ends and reaps it. It ends with this process.
   pid_t start(const std::vector<std::string>& command);
   // Removes the link to the client ("c") or server ("s"), to_c or to_s here, and makes it again.

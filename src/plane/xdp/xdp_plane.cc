@@ -127,9 +127,11 @@ void XdpPlane::look_around(TimePoint now) {
   for (Interface& interface : interfaces_) {
     unsigned ifindex = ::if_nametoindex(interface.name.c_str());
     bool same = ifindex != 0 && ifindex == interface.ifindex && !news.gone.contains(ifindex);
-    if (!same) {
+    // A driver may run the program on those queues only that there were when it was attached (veth does).
+    bool other_queues = same && interface.queues != receive_queues(interface.name);
+    if (!same || other_queues) {
       if (interface.ifindex != 0) {
-        log_warning(kSubject, "{} is gone", interface.name);
+        if (!same) log_warning(kSubject, "{} is gone", interface.name);
         program_->detach(interface.ifindex);
         reopen_ = true;
       }
@@ -140,8 +142,6 @@ void XdpPlane::look_around(TimePoint now) {
       reopen_ |= attached.has_value();
       continue;
     }
-    reopen_ |= interface.queues != receive_queues(interface.name);
-    interface.queues = receive_queues(interface.name);
     if (std::uint32_t mtu = mtu_of(interface.name); mtu != interface.mtu) {
       interface.mtu = mtu;
       on_parts([this, ifindex, mtu](std::size_t i) { parts_[i]->set_mtu(ifindex, mtu); }, [] {});

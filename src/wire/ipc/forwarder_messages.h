@@ -24,7 +24,7 @@
 
 namespace netserv::ipc {
 
-inline constexpr std::uint32_t kForwarderProtocol = 5;
+inline constexpr std::uint32_t kForwarderProtocol = 6;
 inline constexpr std::size_t kMaxControlBytes = 128 * 1024;  // one message
 
 struct ForwarderHello {
@@ -137,8 +137,9 @@ struct ContainerCounters {
 struct ForwarderStats {
   std::map<std::string, std::uint64_t> node;
   std::vector<ContainerCounters> containers;
+  std::string plane_detail = {};  // as in ForwarderWelcome, but of now: interfaces change
   bool operator==(const ForwarderStats&) const = default;
-  template <class A> void fields(A& a) { a(node, containers); }
+  template <class A> void fields(A& a) { a(node, containers, plane_detail); }
 };
 
 // No answer within the stall limit: its packets pass by until it answers again.

@@ -58,7 +58,7 @@ TEST(ForwarderMessages, RoundTrip) {
         ToForwarder(SetReserved{{*Prefix::parse("10.0.0.0/8")}})})
     expect_round_trip(m);
   for (const FromForwarder& m : {FromForwarder(ForwarderWelcome{1, "fake", "", "configured", 2, 4}), FromForwarder(ContainerRing{ContainerId(7)}),
-                                 FromForwarder(ForwarderStats{{{"packets", 1}}, {{ContainerId(7), {{"drop", 2}}}}})})
+                                 FromForwarder(ForwarderStats{{{"packets", 1}}, {{ContainerId(7), {{"drop", 2}}}}, "native"})})
     expect_round_trip(m);
 }
 
