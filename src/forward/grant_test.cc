@@ -5,10 +5,11 @@
 namespace netserv::forward {
 namespace {
 
-// A UDP/IPv4 datagram without payload.
+// A UDP datagram without payload.
 Bytes datagram(const char* from, const char* to, std::uint8_t ttl = 64, std::uint16_t to_port = 2000) {
   ByteWriter w;
-  w.u8(0x45), w.u8(0), w.u16(28), w.u32(0), w.u8(ttl), w.u8(kProtocolUdp), w.u16(0);
+  if (IpAddress::parse(from)->is_v4()) w.u8(0x45), w.u8(0), w.u16(28), w.u32(0), w.u8(ttl), w.u8(kProtocolUdp), w.u16(0);
+  else w.u32(0x60000000), w.u16(8), w.u8(kProtocolUdp), w.u8(ttl);
   w.bytes(IpAddress::parse(from)->bytes());
   w.bytes(IpAddress::parse(to)->bytes());
   w.u16(1000), w.u16(to_port), w.u16(8), w.u16(0);
@@ -62,6 +63,32 @@ TEST(Grant, NobodySpeaksFromOrToTheNodeOrItsManagement) {
   for (const char* to : {"10.0.2.1", "10.0.2.251", "127.0.0.1", "169.254.1.1", "224.0.0.5", "255.255.255.255", "0.0.0.0"})
     EXPECT_EQ(emitted(datagram("10.0.2.2", to)), Refusal::kDestination) << to;
   EXPECT_EQ(emitted(datagram("10.0.2.2", "10.0.1.1", 64, 270)), Refusal::kSignalling);
+  EXPECT_EQ(emitted(datagram("2001:db8::2", "2001:db9::1")), Refusal::kNone);
+  EXPECT_EQ(emitted(datagram("2001:db9::2", "2001:db9::1")), Refusal::kSource);
+  for (const char* to : {"::1", "fe80::1", "ff02::1", "::"})
+    EXPECT_EQ(emitted(datagram("2001:db8::2", to)), Refusal::kDestination) << to;
+  EXPECT_EQ(emitted(datagram("2001:db8::2", "2001:db9::1", 0)), Refusal::kUnparsable);
+  EXPECT_EQ(emitted(datagram("2001:db8::2", "2001:db9::1", 64, 270)), Refusal::kSignalling);
+  Bytes fragment = datagram("10.0.2.2", "10.0.1.1");
+  fragment[6] = std::byte{0x20};
+  EXPECT_EQ(emitted(fragment), Refusal::kUnparsable);
+}
+
+// A publisher that may filter everything sends no packet into this machine, and turns none into another IP version.
+TEST(Grant, WhoeverMayUseAllAddressesStillReachesOnlyHosts) {
+  auto everything = [](Bytes bytes, const char* to) {
+    PacketHeaders original = *parse_packet(datagram(IpAddress::parse(to)->is_v4() ? "10.0.1.1" : "2001:db8::1", to));
+    std::span<std::byte> span(bytes);
+    return check_changed(span, original, {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")}, kReserved, Way::kOnward);
+  };
+  EXPECT_EQ(everything(datagram("10.9.9.9", "10.8.8.8"), "10.0.2.2"), Refusal::kNone);
+  for (const char* to : {"127.0.0.1", "169.254.1.1", "224.0.0.5", "255.255.255.255", "0.0.0.0", "10.0.2.1"})
+    EXPECT_EQ(everything(datagram("10.0.1.1", to), "10.0.2.2"), Refusal::kDestination) << to;
+  EXPECT_EQ(everything(datagram("2001:db8::9", "2001:db8::8"), "2001:db8::2"), Refusal::kNone);
+  for (const char* to : {"::1", "fe80::1", "ff02::1", "::"})
+    EXPECT_EQ(everything(datagram("2001:db8::1", to), "2001:db8::2"), Refusal::kDestination) << to;
+  EXPECT_EQ(everything(datagram("2001:db8::1", "2001:db8::2"), "10.0.2.2"), Refusal::kUnparsable);
+  EXPECT_EQ(everything(datagram("10.0.1.1", "10.0.2.2"), "2001:db8::2"), Refusal::kUnparsable);
 }
 
 }  // namespace

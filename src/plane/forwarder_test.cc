@@ -194,6 +194,76 @@ TEST_F(ForwarderTest, ACorruptRingIsCutOffAndTheChainGoesOn) {
   EXPECT_FALSE(forwarder.has_port(ContainerId(1)));
 }
 
+TEST_F(ForwarderTest, AChainHasSixteenContainersTheLastOnesAreLeftOut) {
+  for (unsigned id = 1; id <= 18; ++id)  // the first ones last, so that they have to move others out
+    add(id, note(static_cast<char>('a' + id)), -static_cast<int>(id));
+  inject();
+  for (unsigned id = 18; id >= 1; --id) run(id);
+  EXPECT_EQ(order, "srqponmlkjihgfed");
+  EXPECT_EQ(node(NodeCounter::kChainCut), 2u);
+  EXPECT_EQ(node(NodeCounter::kProcessedPassed), 1u);
+}
+
+TEST_F(ForwarderTest, AnAnswerLongerThanThePlanesBufferIsRefused) {
+  add(1, [](const ring::SubmitDescriptor& d, std::span<std::byte> bytes, ring::Completion& c) {
+    Bytes longer = make_udp({"10.0.1.1", "10.0.2.2", 4000, 5060, "hello, and more"});
+    std::ranges::copy(longer, bytes.begin());
+    c.changed = true;
+    c.length = static_cast<std::uint32_t>(longer.size());
+    EXPECT_LT(d.length, c.length);
+  });
+  const Bytes in = make_udp({"10.0.1.1", "10.0.2.2"});
+  forward::Packet p = plane.make(in);
+  p.capacity = p.length;
+  forwarder.on_packets({&p, 1}, now);
+  run(1);
+  EXPECT_EQ(of(1, ContainerCounter::kRefusedRoom), 1u);
+  EXPECT_EQ(node(NodeCounter::kProcessedPassed), 1u);
+  EXPECT_EQ(plane.take_ended().at(0).bytes, in);
+}
+
+// A ring whose slots show other bytes each time they are read, as a container can have it.
+class RestlessPort final : public forward::ContainerPort {
+ public:
+  explicit RestlessPort(std::vector<Bytes> shows) : shows_(std::move(shows)) {}
+  std::optional<std::uint32_t> stage(ByteSpan, const forward::PortMeta&) override { return std::exchange(staged_, true) ? std::nullopt : std::optional(0u); }
+  void publish() override {}
+  std::size_t reap(std::span<forward::PortAnswer> out) override {
+    if (!std::exchange(staged_, false)) return 0;
+    out[0] = {0, static_cast<std::uint32_t>(shows_[0].size()), NETSERV_REPLY, true, false};
+    return 1;
+  }
+  void copy_out(std::uint32_t, std::span<std::byte> to) const override {
+    const Bytes& bytes = shows_[std::min(reads_++, shows_.size() - 1)];
+    std::copy_n(bytes.begin(), to.size(), to.begin());
+  }
+  void release(std::uint32_t) override {}
+  void abandon(std::uint32_t) override {}
+  std::optional<forward::PortEmitted> take_emitted() override { return {}; }
+  std::uint64_t heartbeat() const override { return 0; }
+  std::string_view corrupt_reason() const override { return {}; }
+  void kick() override {}
+
+ private:
+  std::vector<Bytes> shows_;
+  mutable std::size_t reads_ = 0;
+  bool staged_ = false;
+};
+
+TEST_F(ForwarderTest, WhatIsSentIsWhatWasLookedAt) {
+  configure(1);
+  set_filters(1, {all_udp()});
+  const Bytes good = make_udp({"10.0.2.2", "10.0.1.1", 5060, 4000}), forged = make_udp({"10.9.9.9", "10.0.1.1", 5060, 4000});
+  forwarder.attach(ContainerId(1), std::make_unique<RestlessPort>(std::vector{good, forged}), now);
+  inject();
+  forwarder.poll(now);
+  check_books();
+  auto ended = plane.take_ended();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].fate, Fate::kReply);
+  EXPECT_EQ(ended[0].bytes, good);
+}
+
 TEST_F(ForwarderTest, FullRingAndFullTablePassBy) {
   add(1, pass);
   inject(70);  // the table holds 64
