@@ -13,6 +13,12 @@ from netserv_lab.waiting import until
 from support import NETMONITOR, counted_losses, fates, in_lab, load_through_netmonitor, processed_by_modules
 
 
+def queued_by_rules(node):
+    """Packets that matched an NFQUEUE rule of the node's chain."""
+    rows = [line.split() for line in node.host.run("iptables", "-t", "mangle", "-nvxL", "NETSERV-MATCH").stdout.splitlines()]
+    return sum(int(row[0]) for row in rows if row[2:3] == ["NFQUEUE"])
+
+
 class UnderTraffic(unittest.TestCase):
     def books_balance(self, lab, source, sink):
         """Stops the load, and compares what was sent with what arrived and what is said of the rest: those whose
@@ -96,6 +102,28 @@ class UnderTraffic(unittest.TestCase):
         until(lambda: processed_by_modules(node) > processed + 1000, "the forwarder works again")
         self.assertEqual(node.container_processes(), containers, "no container was restarted")
         self.books_balance(lab, source, sink)
+
+    @in_lab(plane="netfilter")
+    def test_forwarder_stopped_on_netfilter(self, lab):
+        node = lab.node
+        source, sink = load_through_netmonitor(lab)
+        containers = node.container_processes()
+        node.forwarder.signal(signal.SIGSTOP)
+        sink.wait_for_more(4000)  # the watchdog has made the queue full for all: they pass
+        node.forwarder.signal(signal.SIGCONT)
+        processed = processed_by_modules(node, node.counters_now())
+        until(lambda: processed_by_modules(node) > processed + 1000, "the forwarder works again")
+        self.assertEqual(node.container_processes(), containers, "no container was restarted")
+        sent = source.stop()
+        until(lambda: sink.distinct == sent, lambda: f"all {sent} arrive: {sink.counts()}, lost {counted_losses(lab, node.counters())}")
+        self.assertEqual(sink.counts()["duplicates"], 0)
+        incoming, by = fates(node)
+        self.assertEqual(incoming, sum(by.values()), f"every packet in has one fate: {by}")
+        counters = node.counters()
+        self.assertEqual(queued_by_rules(node), sent)
+        passed_the_queue = sent - incoming - counters["queue_unseen"] - counters["queue_freed_unseen"]
+        self.assertGreater(passed_the_queue, 1000, counters)
+        self.assertEqual(counters["queue_dropped"], 0)
 
     @in_lab()
     def test_interface_down_and_up(self, lab):

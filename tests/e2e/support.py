@@ -70,7 +70,7 @@ def fates(node):
 
 # What the planes lost. A frame that finds no room in an AF_XDP socket (xdp_receive_dropped, xdp_receive_ring_full) is
 # not among them: its redirect fails, and veth counts it as dropped on receipt.
-PLANE_LOSSES = ("xdp_transmit_ring_full", "xdp_to_kernel_failed", "queue_overruns", "raw_send_failed")
+PLANE_LOSSES = ("xdp_transmit_ring_full", "xdp_to_kernel_failed", "queue_dropped", "raw_send_failed")
 
 
 def counted_losses(lab, counters):

@@ -94,7 +94,7 @@ TEST_P(LiveTraffic, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccounte
   EXPECT_EQ(s["packets_in"], static_cast<std::uint64_t>(sent));
   EXPECT_EQ(s["packets_in"], sum(s));
   EXPECT_GT(s["passed_by_stalled"] + s["lost_in_container"], 0u);
-  EXPECT_EQ(s["queue_user_overruns"] + s["queue_overruns"], 0u);
+  EXPECT_EQ(s["queue_unseen"] + s["queue_dropped"], 0u);
 }
 
 // The kernel's own view of the path: the same packets with no forwarder at all.

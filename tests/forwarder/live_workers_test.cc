@@ -68,7 +68,7 @@ class LiveWorkers : public LivePlane {
     EXPECT_EQ(s["packets_in"], static_cast<std::uint64_t>(sent));
     EXPECT_EQ(s["packets_in"], sum(s));
     EXPECT_EQ(s["xdp_frames_missing"] + s["xdp_bad_metadata"] + s["queue_verdict_errors"], 0u);
-    EXPECT_EQ(s["queue_user_overruns"] + s["queue_overruns"], 0u);
+    EXPECT_EQ(s["queue_unseen"] + s["queue_dropped"], 0u);
   }
   // SIGTERM; 0 also says that no frame of packet memory is missing.
   int end_orderly() {

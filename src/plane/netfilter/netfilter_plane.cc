@@ -82,8 +82,8 @@ std::map<std::string, std::uint64_t> NetfilterPart::counters() {
   const QueueCounters& q = queue_->counters();
   auto kernel = queue_->kernel_state();
   return {
-      {"queue_overruns", kernel.queue_dropped},  // queue full: passed by in the kernel
-      {"queue_user_overruns", kernel.user_dropped + q.socket_overruns},
+      {"queue_dropped", kernel.queue_dropped + kernel.user_dropped},  // had it not failed open
+      {"queue_unseen", q.unseen},
       {"queue_malformed", q.malformed},
       {"queue_verdict_errors", q.verdict_errors},
       {"queue_batch_verdicts", q.batch_verdicts},

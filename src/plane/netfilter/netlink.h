@@ -13,7 +13,7 @@ namespace netserv::plane {
 
 // Bound, with large buffers; ask() waits five seconds at most.
 Result<sys::UniqueFd> open_netfilter_socket(const char* subject);
-// From now on overruns no longer fail our reads; the kernel's own counts tell of them.
+// From now on overruns no longer fail our reads; gaps in the kernel's numbers tell of them.
 void ignore_overruns(int fd);
 
 // Header and nfgenmsg at `at`; attributes may follow. `resource`: the number of the queue or group.

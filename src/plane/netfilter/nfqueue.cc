@@ -91,7 +91,7 @@ Status NfQueue::configure(std::uint16_t number) {
   mnl_attr_put_u32(m, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
   mnl_attr_put_u32(m, NFQA_CFG_QUEUE_MAXLEN, htonl(kQueueLength));
   NETSERV_TRY(ask_netfilter(fd, m, "nfqueue", "configure"));
-  ignore_overruns(fd);  // kernel_state() tells of them
+  ignore_overruns(fd);  // gaps in the packets' numbers tell of them
   return {};
 }
 
@@ -105,10 +105,7 @@ std::span<const forward::Packet> NfQueue::receive(TimePoint now) {
     vectors_[i] = {buffer(numbers[i]), kBufferBytes};
   }
   int n = ::recvmmsg(socket_.get(), headers_.data(), static_cast<unsigned>(room), MSG_DONTWAIT, nullptr);
-  if (n < 0) {
-    if (errno == ENOBUFS) ++counters_.socket_overruns;
-    return {};
-  }
+  if (n < 0) return {};
   free_.resize(free_.size() - static_cast<std::size_t>(n));
   for (int i = 0; i < n; ++i)
     if (!decode(numbers[i], headers_[i].msg_len, now)) free_.push_back(numbers[i]);
@@ -128,6 +125,10 @@ bool NfQueue::decode(std::size_t number, std::size_t bytes, TimePoint now) {
   const auto* header = static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(found[NFQA_PACKET_HDR]));
   Buffer& b = buffers_[number];
   b.id = ntohl(header->packet_id);
+  if (const auto ahead = static_cast<std::int32_t>(b.id - last_id_); ahead > 0) {
+    counters_.unseen += static_cast<std::uint32_t>(ahead) - 1;
+    last_id_ = b.id;
+  }
   b.position = kNoPosition;
   if (tail_ - head_ < kArrivals) {
     b.position = tail_++;
@@ -193,7 +194,12 @@ void NfQueue::take_back() {
   ++counters_.freed;
   accepted_.clear();
   message_bytes_ = 0;
-  while (::recv(socket_.get(), buffer(free_.back()), kBufferBytes, MSG_DONTWAIT) >= 0) ++counters_.freed_unseen;
+  std::byte* room = buffer(free_.back());
+  while (::recv(socket_.get(), room, kBufferBytes, MSG_DONTWAIT) >= 0) {
+    if (reinterpret_cast<const nlmsghdr*>(room)->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) continue;
+    ++counters_.freed_unseen;
+    ++last_id_;  // those missing between them are found by the next one's number
+  }
   for (Buffer& b : buffers_) b.position = kFreed;
   head_ = tail_;
   set_queue_length(socket_.get(), number_, kQueueLength);

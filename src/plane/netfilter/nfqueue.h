@@ -23,7 +23,7 @@ struct nlmsghdr;
 namespace netserv::plane {
 
 struct QueueCounters {
-  std::uint64_t socket_overruns = 0;   // ENOBUFS: the kernel could not tell us of a packet
+  std::uint64_t unseen = 0;            // numbered by the kernel, and passed by: our socket had no room
   std::uint64_t malformed = 0;         // messages that made no sense
   std::uint64_t verdict_errors = 0;    // refused by the kernel, or not sent
   std::uint64_t batch_verdicts = 0, single_verdicts = 0;
@@ -31,10 +31,10 @@ struct QueueCounters {
   std::uint64_t freed_unseen = 0;      // packets among those that were on their way to us
 };
 
-// Of the kernel's queue, from /proc.
+// Of the kernel's queue, from /proc. What fails open is in none of its counts.
 struct QueueState {
-  std::uint64_t queue_dropped = 0;  // the queue was full: they passed
-  std::uint64_t user_dropped = 0;   // could not be told to us
+  std::uint64_t queue_dropped = 0;  // the queue was full, and they were dropped
+  std::uint64_t user_dropped = 0;   // could not be told to us, and were dropped
   std::uint32_t last_id = 0;
 };
 QueueState queue_state(std::uint16_t number);
@@ -106,6 +106,7 @@ class NfQueue {
   std::vector<mmsghdr> headers_;  // made once; recvmmsg() is told where by their vectors_
   std::vector<iovec> vectors_;
   std::vector<forward::Packet> received_;
+  std::uint32_t last_id_ = 0;  // of the kernel's numbers, one for each packet that was to come to us
   std::vector<Arrival> arrivals_;  // a ring, positions head_..tail_
   std::uint64_t head_ = 0, tail_ = 0;
   std::vector<std::uint64_t> accepted_;  // positions since the last flush
