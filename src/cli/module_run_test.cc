@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "cli/files.h"
 #include "cli/pcap_file.h"
+#include "support/wat_module.h"
 #include "wire/ip/packet.h"
 
 namespace netserv::cli {
@@ -109,6 +111,25 @@ TEST_F(ModuleRun, NetMonitorReports) {
   EXPECT_EQ(result["datagrams"][0]["to"], "192.0.2.99");
   json report = json::parse(result["datagrams"][0]["text"].get<std::string>());
   EXPECT_EQ(report["counts"], json::parse(R"([["192.0.2.1","198.51.100.7",63,3]])"));
+}
+
+// The run ends there and is no success; what became of the packets so far is told all the same.
+TEST_F(ModuleRun, ATrapIsToldWithWhatCameBeforeIt) {
+  capture({udp("a"), udp("b")});
+  options_.wasm = folder_->path() + "/trapper.wasm";
+  options_.batch = 1;
+  const Bytes wasm = test::with_manifest(test::packet_module(R"((global $n (mut i32) (i32.const 0))
+      (func (export "netserv_process") (param i32)
+        (if (global.get $n) (then unreachable)) (global.set $n (i32.const 1))))"));
+  std::ofstream(options_.wasm, std::ios::binary).write(as_text(wasm).data(), static_cast<std::streamsize>(wasm.size()));
+  std::ostringstream out;
+  auto ran = run_module(options_, out);
+  ASSERT_TRUE(ran) << ran.error().message();
+  EXPECT_FALSE(*ran);
+  json result = json::parse(out.str());
+  EXPECT_EQ(result["packets"][0]["verdict"], "pass");
+  EXPECT_NE(result.dump().find("unreachable"), std::string::npos) << result;
+  EXPECT_EQ(written().size(), 2u);
 }
 
 TEST_F(ModuleRun, BadPropertiesAreARefusal) {

@@ -82,6 +82,20 @@ TEST_F(HelperTest, TheCompilerGivesWayToPackets) {
   EXPECT_GE(niceness, std::min(nice(0) + 10, 19));
 }
 
+// What is too much for -O2 is compiled with -O1.
+TEST_F(HelperTest, LessOptimisationIsTriedBeforeAModuleIsRefused) {
+  write_input(test::with_manifest(kModule));
+  job_.compiler = folder_.path() + "/compiler";
+  std::ofstream(job_.compiler) << "#!/bin/sh\ncase \"$1\" in -O2) echo 'cc1: out of memory' >&2; exit 1;; esac\necho \"$1\" > module.so\n";
+  fs::permissions(job_.compiler, fs::perms::owner_all | fs::perms::others_read | fs::perms::others_exec);
+  const HelperAnswer answer = run_helper(job_);
+  ASSERT_TRUE(answer.ok) << answer.json;
+  std::ifstream object(job_.output);
+  std::string level;
+  ASSERT_TRUE(object >> level);
+  EXPECT_EQ(level, "-O1");
+}
+
 TEST_F(HelperTest, AMissingInputIsNamed) {
   const auto result = decode_answer(run_helper(job_).json);
   ASSERT_FALSE(result);

@@ -70,6 +70,10 @@ TEST_F(Download, WritesTheFileAndSaysItsDigest) {
   std::string text;
   file >> text;
   EXPECT_EQ(text, "hello");
+  Progress progress;
+  ASSERT_GT(lines_.size(), 1u) << "how far it is, then the answer";
+  ASSERT_TRUE(decode_progress(lines_.front(), progress)) << lines_.front();
+  EXPECT_EQ(progress.total, 5u);
 }
 
 TEST_F(Download, FollowsRedirectsUpToItsCap) {
@@ -129,6 +133,9 @@ TEST_F(Download, GivesUpOnASlowServer) {
   FetchJob slow = job("/slow");
   slow.deadline = std::chrono::milliseconds(300);
   expect_refused(slow, StatusCode::kFetchTimeout, "took too long");
+  FetchJob trickle = job("/slow");  // long before the deadline
+  trickle.slow_for = std::chrono::seconds(1);
+  expect_refused(trickle, StatusCode::kFetchTimeout, "too slow");
 }
 
 TEST_F(Download, RefusesAnotherDigestThanTheSignedOne) {
