@@ -15,7 +15,7 @@ GistdService::GistdService(sys::EventLoop& loop, GistdSettings settings, GistdPa
     : loop_(loop), settings_(std::move(settings)), parts_(std::move(parts)), authority_(settings_.peers),
       core_(settings_.core, crypto_, *parts_.network, authority_),
       associations_(loop, std::move(parts_.tls), *this), ping_(settings_.name) {
-  if (settings_.nat) nat_.emplace(*settings_.nat, crypto_, *parts_.network);
+  if (settings_.nat) nat_.emplace(*settings_.nat, settings_.core, crypto_, *parts_.network);
   if (settings_.answer_pings) core_.register_nslp(gist::NslpId(transport::kPingNslp));
   for (int fd : parts_.datagrams->fds())
     sources_.push_back(loop.on_io(fd, EPOLLIN, [this, fd](std::uint32_t ready) { on_datagrams(fd, ready); }));
@@ -88,7 +88,7 @@ transport::QueueReader::Answer GistdService::on_queued(ByteSpan packet, std::uin
 }
 
 std::optional<transport::QueueReader::Answer> GistdService::translate(const gist::Datagram& datagram) {
-  const auto translated = nat_->translate(datagram);
+  const auto translated = nat_->translate(datagram, sys::now());
   if (!translated) return std::nullopt;
   switch (translated->way) {
     case gist::Nat::Way::kInPlace:
@@ -98,6 +98,7 @@ std::optional<transport::QueueReader::Answer> GistdService::translate(const gist
       send({translated->datagram, true, gist::decode_header(header).nslp});
       break;
     }
+    case gist::Nat::Way::kDrop: break;
     case gist::Nat::Way::kReply: send({translated->datagram, false, {}}); break;
   }
   return transport::QueueReader::Answer{QueueVerdict::kDrop, {}};

@@ -42,22 +42,18 @@ bool equal(ByteSpan a, ByteSpan b) {
 }  // namespace
 
 Bytes CookieJar::make(const CookieClaim& claim, const CookieContents& contents, TimePoint now) {
-  roll(now);
-  Bytes cookie = clear_part(current_->generation, contents);
-  const Bytes tag = mac(*current_, cookie, claim);
+  const RollingSecret::Secret& secret = secret_.current(now);
+  Bytes cookie = clear_part(secret.generation, contents);
+  const Bytes tag = mac(secret, cookie, claim);
   cookie.insert(cookie.end(), tag.begin(), tag.end());
   return cookie;
 }
 
 std::optional<CookieContents> CookieJar::check(ByteSpan cookie, const CookieClaim& claim, TimePoint now) {
-  roll(now);
   if (cookie.size() < 16 + kMacSize) return std::nullopt;
   const ByteSpan clear = cookie.first(cookie.size() - kMacSize);
   ByteReader in(clear);
-  const std::uint64_t generation = in.u64();
-  const Secret* secret = nullptr;
-  if (current_->generation == generation) secret = &*current_;
-  if (!secret && previous_ && previous_->generation == generation) secret = &*previous_;
+  const RollingSecret::Secret* secret = secret_.find(in.u64(), now);
   if (!secret || !equal(mac(*secret, clear, claim), cookie.last(kMacSize))) return std::nullopt;
 
   CookieContents c;
@@ -72,24 +68,7 @@ std::optional<CookieContents> CookieJar::check(ByteSpan cookie, const CookieClai
   return c;
 }
 
-void CookieJar::roll(TimePoint now) {
-  if (current_ && now < rolls_at_) return;
-  // After a long silence the previous secret is too old as well.
-  previous_ = current_ && now < rolls_at_ + lifetime_ ? current_ : std::nullopt;
-  current_ = fresh();
-  rolls_at_ = now + lifetime_;
-}
-
-CookieJar::Secret CookieJar::fresh() {
-  Secret s;
-  std::array<std::byte, 8> generation;
-  crypto_.fill(generation);
-  crypto_.fill(s.key);
-  s.generation = ByteReader(generation).u64();
-  return s;
-}
-
-Bytes CookieJar::mac(const Secret& secret, ByteSpan clear, const CookieClaim& claim) {
+Bytes CookieJar::mac(const RollingSecret::Secret& secret, ByteSpan clear, const CookieClaim& claim) {
   ByteWriter data;
   ByteWriter mri;
   encode_mri(mri, claim.mri);

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/time.h"
 #include "gist/environment.h"
+#include "gist/rolling_secret.h"
 #include "wire/gist/message.h"
 
 namespace netserv::gist {
@@ -39,7 +40,7 @@ struct CookieContents {
 class CookieJar {
  public:
   // `crypto` must outlive the jar.
-  CookieJar(Crypto& crypto, Duration secret_lifetime) : crypto_(crypto), lifetime_(secret_lifetime) {}
+  CookieJar(Crypto& crypto, Duration secret_lifetime) : crypto_(crypto), secret_(crypto, secret_lifetime) {}
 
   Bytes make(const CookieClaim& claim, const CookieContents& contents, TimePoint now);
   // Empty if the cookie is not ours, too old, or bound to another claim. Claims behind a NAT are what the
@@ -47,18 +48,10 @@ class CookieJar {
   std::optional<CookieContents> check(ByteSpan cookie, const CookieClaim& claim, TimePoint now);
 
  private:
-  struct Secret {
-    std::uint64_t generation = 0;
-    std::array<std::byte, 32> key{};
-  };
-  void roll(TimePoint now);
-  Secret fresh();
-  Bytes mac(const Secret& secret, ByteSpan clear, const CookieClaim& claim);
+  Bytes mac(const RollingSecret::Secret& secret, ByteSpan clear, const CookieClaim& claim);
 
   Crypto& crypto_;
-  Duration lifetime_;
-  std::optional<Secret> current_, previous_;
-  TimePoint rolls_at_{};
+  RollingSecret secret_;
 };
 
 }  // namespace netserv::gist

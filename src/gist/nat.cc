@@ -8,7 +8,8 @@
 namespace netserv::gist {
 namespace {
 
-constexpr std::size_t kTagSize = 16;
+// A sealed part: generation of the secret, size of the address, a zero, port, address, tag.
+constexpr std::size_t kBeforeAddress = 12, kTagSize = 16;
 // All objects with addresses that a Query may have (7.2.3).
 constexpr std::array kTranslated{ObjectType::kMri, ObjectType::kNli, ObjectType::kStackConfiguration};
 
@@ -69,10 +70,12 @@ bool NatBindings::is_inside(const IpAddress& address) const {
   return std::any_of(inside.begin(), inside.end(), [&](const Prefix& p) { return p.contains(address); });
 }
 
-Nat::Nat(NatBindings bindings, Crypto& crypto, const Network& network)
-    : bindings_(std::move(bindings)), crypto_(crypto), network_(network) {
-  crypto_.fill(key_);
-}
+Nat::Nat(NatBindings bindings, const Config& config, Crypto& crypto, const Network& network)
+    : bindings_(std::move(bindings)),
+      crypto_(crypto),
+      network_(network),
+      secret_(crypto, config.cookie_secret_lifetime),
+      bucket_(config.intercept_rate, config.intercept_burst) {}
 
 bool Nat::is_from_inside(const Datagram& d) const {
   if (!bindings_.is_inside(d.source)) return false;
@@ -80,18 +83,19 @@ bool Nat::is_from_inside(const Datagram& d) const {
   return back && back->interface == d.interface;
 }
 
-std::optional<Nat::Translated> Nat::translate(const Datagram& datagram) const {
+std::optional<Nat::Translated> Nat::translate(const Datagram& datagram, TimePoint now) {
   if (!has_magic(datagram.payload)) return std::nullopt;
+  if (!bucket_.take(now)) return Translated{Way::kDrop, {}};  // 5.3.2.3, and before anything that costs much
   const DecodeResult message = decode_datagram(datagram.payload);
   if (!message) return std::nullopt;
-  if (message->header.context_free) return translate_query(datagram, *message);
+  if (message->header.context_free) return translate_query(datagram, *message, now);
   if (!message->nat_traversal) return std::nullopt;
-  if (datagram.destination == bindings_.outside) return reply_to_inside(datagram, *message);
+  if (datagram.destination == bindings_.outside) return reply_to_inside(datagram, *message, now);
   return reply_to_outside(datagram, *message);
 }
 
 // 7.2.3, the operations for C=1. A Query has no port to be opened: its sender is the one that connects.
-std::optional<Nat::Translated> Nat::translate_query(const Datagram& d, const Message& m) const {
+std::optional<Nat::Translated> Nat::translate_query(const Datagram& d, const Message& m, TimePoint now) {
   if (m.header.hops <= 1 || d.ttl <= 1 || !m.nli || !is_as_addressed(d, m)) return std::nullopt;
   Message changed = m;
   const bool entering = end_in_direction(*m.mri) == bindings_.outside;
@@ -117,7 +121,7 @@ std::optional<Nat::Translated> Nat::translate_query(const Datagram& d, const Mes
       if (has_object(m, type)) nat.translated.push_back(static_cast<std::uint16_t>(type));
   if (nat.replaced.size() >= 255) return std::nullopt;
   changed.nat_traversal = nat;
-  nat.replaced.push_back(entering ? Bytes{} : seal({m.nli->interface_address, d.source_port}, bound_to(changed)));
+  nat.replaced.push_back(entering ? Bytes{} : seal({m.nli->interface_address, d.source_port}, bound_to(changed), now));
   changed.nat_traversal = std::move(nat);
 
   auto payload = with_objects(d.payload, changed, {ObjectType::kNatTraversal, ObjectType::kMri, ObjectType::kNli},
@@ -134,22 +138,23 @@ std::optional<Nat::Translated> Nat::translate_query(const Datagram& d, const Mes
   return out;
 }
 
-// The Response or Error to what a node inside asked: it goes where the sealed part says.
-std::optional<Nat::Translated> Nat::reply_to_inside(const Datagram& d, const Message& m) const {
+// The Response or Error to what a node inside asked: it goes where the sealed part says. Of 255 that may be there one is
+// looked at closely, the first with a secret of ours.
+std::optional<Nat::Translated> Nat::reply_to_inside(const Datagram& d, const Message& m, TimePoint now) {
   if (d.ttl <= 1) return std::nullopt;
-  const Bytes bound = bound_to(m);
-  for (const Bytes& sealed : m.nat_traversal->replaced) {
-    const std::optional<Querier> querier = unseal(sealed, bound);
-    if (!querier) continue;
-    Translated out{Way::kReply, d};
-    out.datagram.ip_header.clear();
-    out.datagram.interface = 0;
-    --out.datagram.ttl;
-    out.datagram.destination = querier->address;
-    out.datagram.destination_port = querier->port;
-    return out;
-  }
-  return std::nullopt;
+  const RollingSecret::Secret* secret = nullptr;
+  const std::vector<Bytes>& all = m.nat_traversal->replaced;
+  const auto ours = std::find_if(all.begin(), all.end(), [&](const Bytes& s) { return (secret = secret_of(s, now)) != nullptr; });
+  if (ours == all.end()) return std::nullopt;
+  const std::optional<Querier> querier = unseal(*secret, *ours, bound_to(m));
+  if (!querier) return std::nullopt;
+  Translated out{Way::kReply, d};
+  out.datagram.ip_header.clear();
+  out.datagram.interface = 0;
+  --out.datagram.ttl;
+  out.datagram.destination = querier->address;
+  out.datagram.destination_port = querier->port;
+  return out;
 }
 
 // From a node inside: outside it is known by the NAT's address, and its associations by the NAT's doors.
@@ -185,33 +190,40 @@ Bytes Nat::bound_to(const Message& m) {
   return out.take();
 }
 
-Bytes Nat::mac(ByteSpan clear, ByteSpan bound) const {
+Bytes Nat::mac(const RollingSecret::Secret& secret, ByteSpan clear, ByteSpan bound) const {
   ByteWriter data;
   data.bytes(clear);
   data.bytes(bound);
-  const Digest digest = crypto_.hmac(key_, data.view());
+  const Digest digest = crypto_.hmac(secret.key, data.view());
   return Bytes(digest.begin(), digest.begin() + kTagSize);
 }
 
-Bytes Nat::seal(const Querier& querier, ByteSpan bound) const {
+Bytes Nat::seal(const Querier& querier, ByteSpan bound, TimePoint now) {
+  const RollingSecret::Secret& secret = secret_.current(now);
   ByteWriter out;
+  out.u64(secret.generation);
   out.u8(static_cast<std::uint8_t>(querier.address.bytes().size()));
   out.u8(0);
   out.u16(querier.port);
   out.bytes(querier.address.bytes());
-  const Bytes tag = mac(out.view(), bound);
+  const Bytes tag = mac(secret, out.view(), bound);
   out.bytes(tag);
   return out.take();
 }
 
-std::optional<Nat::Querier> Nat::unseal(ByteSpan sealed, ByteSpan bound) const {
-  if (sealed.size() < 4 + 4 + kTagSize || sealed.size() > 4 + 16 + kTagSize) return std::nullopt;
+const RollingSecret::Secret* Nat::secret_of(ByteSpan sealed, TimePoint now) {
+  if (sealed.size() < kBeforeAddress + 4 + kTagSize || sealed.size() > kBeforeAddress + 16 + kTagSize) return nullptr;
+  return secret_.find(ByteReader(sealed).u64(), now);
+}
+
+std::optional<Nat::Querier> Nat::unseal(const RollingSecret::Secret& secret, ByteSpan sealed, ByteSpan bound) const {
   const ByteSpan clear = sealed.first(sealed.size() - kTagSize);
-  const Bytes tag = mac(clear, bound);
+  const Bytes tag = mac(secret, clear, bound);
   std::byte difference{0};  // in constant time
   for (std::size_t i = 0; i < kTagSize; ++i) difference |= tag[i] ^ sealed[clear.size() + i];
   if (difference != std::byte{0}) return std::nullopt;
   ByteReader in(clear);
+  in.skip(8);
   const std::size_t size = in.u8();
   in.skip(1);
   Querier querier;

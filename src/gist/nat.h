@@ -6,13 +6,15 @@
 // traffic for the NAT itself.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <vector>
 
 #include "base/result.h"
+#include "gist/config.h"
 #include "gist/environment.h"
 #include "gist/output.h"
+#include "gist/rolling_secret.h"
+#include "gist/token_bucket.h"
 #include "wire/gist/message.h"
 
 namespace netserv::gist {
@@ -36,20 +38,21 @@ struct NatBindings {
 
 class Nat {
  public:
-  // Both must outlive it.
-  Nat(NatBindings bindings, Crypto& crypto, const Network& network);
+  // Of `config` it takes what holds for intercepted packets and cookies. The other two must outlive it.
+  Nat(NatBindings bindings, const Config& config, Crypto& crypto, const Network& network);
 
   enum class Way : std::uint8_t {
     kQuery,    // sent by this node in Q-mode, from the address given, which need not be its own
     kReply,    // sent by this node as it is, from an address that is not its own
     kInPlace,  // the packet goes on through the NAT with this payload
+    kDrop,     // there are more than may be looked at
   };
   struct Translated {
     Way way = Way::kInPlace;
     Datagram datagram;
   };
   // Empty: none of its business, or nothing that it could translate, so that it goes on as it came.
-  std::optional<Translated> translate(const Datagram& datagram) const;
+  std::optional<Translated> translate(const Datagram& datagram, TimePoint now);
 
  private:
   struct Querier {
@@ -58,19 +61,22 @@ class Nat {
   };
   // From a node inside. Datagrams come before the kernel has looked whether a source fits the interface.
   bool is_from_inside(const Datagram& datagram) const;
-  std::optional<Translated> translate_query(const Datagram& datagram, const Message& message) const;
-  std::optional<Translated> reply_to_inside(const Datagram& datagram, const Message& message) const;
+  std::optional<Translated> translate_query(const Datagram& datagram, const Message& message, TimePoint now);
+  std::optional<Translated> reply_to_inside(const Datagram& datagram, const Message& message, TimePoint now);
   std::optional<Translated> reply_to_outside(const Datagram& datagram, const Message& message) const;
   // What a sealed part is good for: this session, and this flow as the querier knows it.
   static Bytes bound_to(const Message& message);
-  Bytes seal(const Querier& querier, ByteSpan bound) const;
-  std::optional<Querier> unseal(ByteSpan sealed, ByteSpan bound) const;
-  Bytes mac(ByteSpan clear, ByteSpan bound) const;
+  Bytes seal(const Querier& querier, ByteSpan bound, TimePoint now);
+  // Null: another NAT's, or too old.
+  const RollingSecret::Secret* secret_of(ByteSpan sealed, TimePoint now);
+  std::optional<Querier> unseal(const RollingSecret::Secret& secret, ByteSpan sealed, ByteSpan bound) const;
+  Bytes mac(const RollingSecret::Secret& secret, ByteSpan clear, ByteSpan bound) const;
 
   NatBindings bindings_;
   Crypto& crypto_;
   const Network& network_;
-  std::array<std::byte, 32> key_{};
+  RollingSecret secret_;
+  TokenBucket bucket_;
 };
 
 }  // namespace netserv::gist

@@ -24,9 +24,19 @@ class TwoSides final : public Network {
   std::optional<std::uint16_t> path_mtu(const IpAddress&) const override { return std::nullopt; }
 };
 
+class CountingCrypto final : public Crypto {
+ public:
+  void fill(std::span<std::byte> out) override { random_.fill(out); }
+  Digest hmac(ByteSpan key, ByteSpan data) override { return ++macs, random_.hmac(key, data); }
+  unsigned macs = 0;
+
+ private:
+  SeededCrypto random_{1};
+};
+
 class TranslationTest : public ::testing::Test {
  protected:
-  TranslationTest() : nat({kOutside, {*Prefix::parse("192.168.0.0/16")}, kHost, {{2701, kRouter, 270}}}, crypto, network) {}
+  TranslationTest() : nat({kOutside, {*Prefix::parse("192.168.0.0/16")}, kHost, {{2701, kRouter, 270}}}, config(), crypto, network) {}
 
   static Datagram wrap(const Message& m, IpAddress source, IpAddress destination) {
     Datagram d;
@@ -72,14 +82,29 @@ class TranslationTest : public ::testing::Test {
   }
   static Message read(const Datagram& d) { return decode_datagram(d.payload).value(); }
 
-  SeededCrypto crypto{1};
+  static Config config() {
+    Config c;
+    c.intercept_rate = 10;
+    c.intercept_burst = 50;
+    return c;
+  }
+  auto translate(const Datagram& d) { return nat.translate(d, now); }
+  // What m has of a NAT on its way, over and over, each time with the tag bent.
+  static void stuff(Message& m) {
+    const Bytes sealed = m.nat_traversal->replaced.at(0);
+    while (m.nat_traversal->replaced.size() < 255) m.nat_traversal->replaced.push_back(sealed);
+    for (Bytes& each : m.nat_traversal->replaced) each.back() ^= std::byte{1};
+  }
+
+  CountingCrypto crypto;
   TwoSides network;
   Nat nat;
+  TimePoint now{};
 };
 
 TEST_F(TranslationTest, AQueryThatLeavesSpeaksOfTheFlowAsItIsOutside) {
   const Message sent = query(kHost, kHost, kFar);
-  const auto out = nat.translate(wrap(sent, kHost, kFar));
+  const auto out = translate(wrap(sent, kHost, kFar));
   ASSERT_TRUE(out);
   EXPECT_EQ(out->way, Nat::Way::kQuery);
   EXPECT_EQ(out->datagram.source, kOutside);
@@ -99,25 +124,25 @@ TEST_F(TranslationTest, AQueryThatLeavesSpeaksOfTheFlowAsItIsOutside) {
 }
 
 TEST_F(TranslationTest, ItsAnswerFindsTheQuerierAndOnlyThat) {
-  const auto out = nat.translate(wrap(query(kHost, kHost, kFar), kHost, kFar));
+  const auto out = translate(wrap(query(kHost, kHost, kFar), kHost, kFar));
   Message answer = response(read(out->datagram), kPeer);
   const Datagram came = wrap(answer, kPeer, kOutside);
-  const auto back = nat.translate(came);
+  const auto back = translate(came);
   ASSERT_TRUE(back);
   EXPECT_EQ(back->way, Nat::Way::kReply);
   EXPECT_EQ(back->datagram.source, kPeer);
   EXPECT_EQ(back->datagram.destination, kHost);
   EXPECT_EQ(back->datagram.payload, came.payload) << "the MRI stays, the peer's address can be reached";
 
-  answer.nat_traversal->replaced.at(0).at(7) ^= std::byte{1};
-  EXPECT_FALSE(nat.translate(wrap(answer, kPeer, kOutside))) << "another host inside";
+  answer.nat_traversal->replaced.at(0).at(15) ^= std::byte{1};
+  EXPECT_FALSE(translate(wrap(answer, kPeer, kOutside))) << "another host inside";
   answer = response(read(out->datagram), kPeer);
   answer.session->bytes[0] ^= std::byte{1};
-  EXPECT_FALSE(nat.translate(wrap(answer, kPeer, kOutside))) << "another session";
+  EXPECT_FALSE(translate(wrap(answer, kPeer, kOutside))) << "another session";
 }
 
 TEST_F(TranslationTest, AnErrorFindsTheQuerierToo) {
-  const auto out = nat.translate(wrap(query(kHost, kHost, kFar), kHost, kFar));
+  const auto out = translate(wrap(query(kHost, kHost, kFar), kHost, kFar));
   const Message q = read(out->datagram);
   Message m;
   m.header.type = static_cast<std::uint8_t>(MessageType::kError);
@@ -131,13 +156,13 @@ TEST_F(TranslationTest, AnErrorFindsTheQuerierToo) {
   error.session = q.session;
   error.mri = q.mri;
   m.error = error.to_object();
-  const auto back = nat.translate(wrap(m, kPeer, kOutside));
+  const auto back = translate(wrap(m, kPeer, kOutside));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->datagram.destination, kHost);
 }
 
 TEST_F(TranslationTest, AQueryThatEntersGoesToTheExposedHost) {
-  const auto out = nat.translate(wrap(query(kPeer, kFar, kOutside), kPeer, kOutside));
+  const auto out = translate(wrap(query(kPeer, kFar, kOutside), kPeer, kOutside));
   ASSERT_TRUE(out);
   EXPECT_EQ(out->way, Nat::Way::kQuery);
   EXPECT_EQ(out->datagram.source, kPeer) << "S=1: the querier's address, as its NLI says";
@@ -146,7 +171,7 @@ TEST_F(TranslationTest, AQueryThatEntersGoesToTheExposedHost) {
   EXPECT_EQ(destination_of(*m.mri), kHost);
   EXPECT_EQ(m.nli->interface_address, kPeer);
 
-  const auto back = nat.translate(wrap(response(m, kRouter), kRouter, kPeer));
+  const auto back = translate(wrap(response(m, kRouter), kRouter, kPeer));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->way, Nat::Way::kInPlace);
   const Message answer = read(back->datagram);
@@ -156,8 +181,8 @@ TEST_F(TranslationTest, AQueryThatEntersGoesToTheExposedHost) {
 }
 
 TEST_F(TranslationTest, ANodeWithoutADoorCanNotBeConnectedTo) {
-  const auto out = nat.translate(wrap(query(kPeer, kFar, kOutside), kPeer, kOutside));
-  const auto back = nat.translate(wrap(response(read(out->datagram), kHost), kHost, kPeer));
+  const auto out = translate(wrap(query(kPeer, kFar, kOutside), kPeer, kOutside));
+  const auto back = translate(wrap(response(read(out->datagram), kHost), kHost, kPeer));
   ASSERT_TRUE(back);
   EXPECT_TRUE(read(back->datagram).stack_configuration->options.at(0).do_not_use);
 }
@@ -166,78 +191,122 @@ TEST_F(TranslationTest, WhatItCanNotTranslateStaysAsItIs) {
   Message ports = query(kHost, kHost, kFar);
   std::get<PathCoupledMri>(*ports.mri).protocol = 17;
   std::get<PathCoupledMri>(*ports.mri).source_port = 5060;
-  EXPECT_FALSE(nat.translate(wrap(ports, kHost, kFar))) << "the NAT's choice";
-  EXPECT_FALSE(nat.translate(wrap(query(kHost, kHost, kRouter), kHost, kRouter))) << "it stays inside";
-  EXPECT_FALSE(nat.translate(wrap(query(kPeer, kPeer, kFar), kPeer, kFar))) << "it stays outside";
+  EXPECT_FALSE(translate(wrap(ports, kHost, kFar))) << "the NAT's choice";
+  EXPECT_FALSE(translate(wrap(query(kHost, kHost, kRouter), kHost, kRouter))) << "it stays inside";
+  EXPECT_FALSE(translate(wrap(query(kPeer, kPeer, kFar), kPeer, kFar))) << "it stays outside";
   Message plain = response(query(kHost, kHost, kFar), kPeer);
-  EXPECT_FALSE(nat.translate(wrap(plain, kPeer, kOutside))) << "no NAT-Traversal object";
+  EXPECT_FALSE(translate(wrap(plain, kPeer, kOutside))) << "no NAT-Traversal object";
   Message last = query(kHost, kHost, kFar);
   last.header.hops = 1;
-  EXPECT_FALSE(nat.translate(wrap(last, kHost, kFar)));
+  EXPECT_FALSE(translate(wrap(last, kHost, kFar)));
 }
 
 TEST_F(TranslationTest, NobodyOutsideIsGivenAWayInside) {
   const Message pretended = query(kHost, kFar, kPeer);
-  EXPECT_FALSE(nat.translate(wrap(pretended, kFar, kPeer))) << "from outside, naming a querier inside";
-  EXPECT_FALSE(nat.translate(wrap(pretended, kHost, kPeer))) << "no end of the flow is inside";
+  EXPECT_FALSE(translate(wrap(pretended, kFar, kPeer))) << "from outside, naming a querier inside";
+  EXPECT_FALSE(translate(wrap(pretended, kHost, kPeer))) << "no end of the flow is inside";
   const Message upstream = [] {
     Message m = query(kHost, kFar, kHost);
     std::get<PathCoupledMri>(*m.mri).direction = Direction::kUpstream;
     return m;
   }();
-  EXPECT_TRUE(nat.translate(wrap(upstream, kHost, kFar)));
-  EXPECT_FALSE(nat.translate(wrap(upstream, kPeer, kFar)));
+  EXPECT_TRUE(translate(wrap(upstream, kHost, kFar)));
+  EXPECT_FALSE(translate(wrap(upstream, kPeer, kFar)));
 }
 
 TEST_F(TranslationTest, ASourceInsideComesFromInside) {
   const Message sent = query(kHost, kHost, kFar), asked = query(kPeer, kFar, kOutside);
-  const Message answer = response(read(nat.translate(wrap(asked, kPeer, kOutside))->datagram), kRouter);
+  const Message answer = response(read(translate(wrap(asked, kPeer, kOutside))->datagram), kRouter);
   for (Datagram d : {wrap(sent, kHost, kFar), wrap(answer, kRouter, kPeer)}) {
-    EXPECT_TRUE(nat.translate(d));
+    EXPECT_TRUE(translate(d));
     d.interface = kOutsideInterface;
-    EXPECT_FALSE(nat.translate(d));
+    EXPECT_FALSE(translate(d));
   }
 }
 
 TEST_F(TranslationTest, ItSendsInNobodysNameButTheSenders) {
   const Message sent = query(kPeer, kFar, kOutside);
-  EXPECT_FALSE(nat.translate(wrap(sent, kFar, kOutside))) << "the NLI names a third party, or another NAT left it alone";
-  EXPECT_FALSE(nat.translate(wrap(sent, kPeer, kFar))) << "not where its flow goes";
+  EXPECT_FALSE(translate(wrap(sent, kFar, kOutside))) << "the NLI names a third party, or another NAT left it alone";
+  EXPECT_FALSE(translate(wrap(sent, kPeer, kFar))) << "not where its flow goes";
   Message by_flow = sent;
   by_flow.header.source_is_signalling = false;
-  EXPECT_FALSE(nat.translate(wrap(by_flow, kPeer, kOutside)));
-  const auto out = nat.translate(wrap(by_flow, kFar, kOutside));
+  EXPECT_FALSE(translate(wrap(by_flow, kPeer, kOutside)));
+  const auto out = translate(wrap(by_flow, kFar, kOutside));
   ASSERT_TRUE(out);
   EXPECT_EQ(out->datagram.source, kFar);
-  const Message answer = response(read(nat.translate(wrap(sent, kPeer, kOutside))->datagram), kRouter);
-  EXPECT_FALSE(nat.translate(wrap(answer, kFar, kPeer))) << "an answer from outside, as if from inside";
+  const Message answer = response(read(translate(wrap(sent, kPeer, kOutside))->datagram), kRouter);
+  EXPECT_FALSE(translate(wrap(answer, kFar, kPeer))) << "an answer from outside, as if from inside";
+}
+
+TEST_F(TranslationTest, TheWayBackIsOpenForATime) {
+  const Message left = read(translate(wrap(query(kHost, kHost, kFar), kHost, kFar))->datagram);
+  const Datagram answer = wrap(response(left, kPeer), kPeer, kOutside);
+  now += config().cookie_secret_lifetime;
+  EXPECT_TRUE(translate(answer)) << "the secret before";
+  const Message later = read(translate(wrap(query(kHost, kHost, kFar), kHost, kFar))->datagram);
+  EXPECT_NE(later.nat_traversal, left.nat_traversal);
+  now += config().cookie_secret_lifetime;
+  EXPECT_FALSE(translate(answer));
+  EXPECT_TRUE(translate(wrap(response(later, kPeer), kPeer, kOutside)));
+}
+
+TEST_F(TranslationTest, OneMacADatagramWhateverIsInIt) {
+  Message answer = response(read(translate(wrap(query(kHost, kHost, kFar), kHost, kFar))->datagram), kPeer);
+  stuff(answer);
+  crypto.macs = 0;
+  EXPECT_FALSE(translate(wrap(answer, kPeer, kOutside)));
+  EXPECT_EQ(crypto.macs, 1u);
+  for (Bytes& each : answer.nat_traversal->replaced) each.front() ^= std::byte{1};  // no secret of this NAT
+  EXPECT_FALSE(translate(wrap(answer, kPeer, kOutside)));
+  EXPECT_EQ(crypto.macs, 1u);
+}
+
+TEST_F(TranslationTest, MoreThanTheRateIsDroppedUnread) {
+  Message answer = response(read(translate(wrap(query(kHost, kHost, kFar), kHost, kFar))->datagram), kPeer);
+  stuff(answer);
+  crypto.macs = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const auto out = translate(wrap(answer, kPeer, kOutside));
+    EXPECT_EQ(out.has_value(), i >= 49) << i;
+    if (out) {
+      EXPECT_EQ(out->way, Nat::Way::kDrop);
+    }
+  }
+  EXPECT_EQ(crypto.macs, 49u);
+  Datagram other = wrap(answer, kPeer, kOutside);
+  other.payload[0] ^= std::byte{1};
+  EXPECT_FALSE(translate(other)) << "no GIST";
+  now += std::chrono::seconds(1);
+  unsigned looked_at = 0;
+  for (int i = 0; i < 100; ++i) looked_at += !translate(wrap(answer, kPeer, kOutside));
+  EXPECT_EQ(looked_at, 10u);
 }
 
 TEST_F(TranslationTest, ItSpeaksForOneAddress) {
   Message leaving = query(kHost, kHost, kFar), entering = query(kPeer, kFar, kOutside);
   std::get<PathCoupledMri>(*leaving.mri).source_prefix = 16;
   std::get<PathCoupledMri>(*entering.mri).destination_prefix = 0;
-  EXPECT_FALSE(nat.translate(wrap(leaving, kHost, kFar)));
-  EXPECT_FALSE(nat.translate(wrap(entering, kPeer, kOutside)));
+  EXPECT_FALSE(translate(wrap(leaving, kHost, kFar)));
+  EXPECT_FALSE(translate(wrap(entering, kPeer, kOutside)));
 }
 
 TEST_F(TranslationTest, TwoNatsInARow) {
   const IpAddress between = IpAddress::v4(0x64400005), core = IpAddress::v4(0xcb007101);
-  Nat home({between, {*Prefix::parse("192.168.0.0/16")}, {}, {}}, crypto, network);
-  Nat carrier({core, {*Prefix::parse("100.64.0.0/10")}, {}, {}}, crypto, network);
+  Nat home({between, {*Prefix::parse("192.168.0.0/16")}, {}, {}}, Config{}, crypto, network);
+  Nat carrier({core, {*Prefix::parse("100.64.0.0/10")}, {}, {}}, Config{}, crypto, network);
   const Message sent = query(kHost, kHost, kFar);
-  auto first = home.translate(wrap(sent, kHost, kFar));
+  auto first = home.translate(wrap(sent, kHost, kFar), now);
   first->datagram.interface = kOutsideInterface;
-  const auto second = carrier.translate(first->datagram);
+  const auto second = carrier.translate(first->datagram, now);
   ASSERT_TRUE(second);
   const Message m = read(second->datagram);
   EXPECT_EQ(m.nat_traversal->original_mri, *sent.mri);
   EXPECT_EQ(source_of(*m.mri), core);
   EXPECT_EQ(m.nat_traversal->replaced.size(), 2u);
-  const auto back = carrier.translate(wrap(response(m, kPeer), kPeer, core));
+  const auto back = carrier.translate(wrap(response(m, kPeer), kPeer, core), now);
   ASSERT_TRUE(back);
   EXPECT_EQ(back->datagram.destination, between);
-  const auto home_again = home.translate(back->datagram);
+  const auto home_again = home.translate(back->datagram, now);
   ASSERT_TRUE(home_again);
   EXPECT_EQ(home_again->datagram.destination, kHost);
 }
