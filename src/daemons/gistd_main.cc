@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "daemons/gistd_options.h"
+#include "daemons/gistd_orders.h"
 #include "daemons/gistd_service.h"
 #include "sandbox/identity.h"
 #include "sandbox/limits.h"
@@ -64,7 +65,8 @@ Result<GistdParts> open_parts(const GistdOptions& o) {
     NETSERV_ASSIGN(parts.router_alert, transport::RouterAlert::open(o.router_alert_interfaces, alerts));
   }
   if (o.tls()) {
-    NETSERV_ASSIGN(parts.tls, transport::make_tls_context(o.tls_files));
+    NETSERV_ASSIGN(const transport::TlsTexts texts, transport::read_tls_files(o.tls_files));
+    NETSERV_ASSIGN(parts.tls, transport::make_tls_context(texts, o.tls_files));
   }
   if (o.settings.core.tcp_port != 0) {
     NETSERV_ASSIGN(parts.tcp_listener, transport::listen_tcp(o.settings.core.tcp_port));
@@ -142,28 +144,41 @@ Result<std::unique_ptr<plane::NfQueue>> intercept(const transport::InterceptOpti
   return queue;
 }
 
-// SIGHUP: the authorised peers are taken up again from the command line's files, if all that is there makes sense.
+// SIGHUP: the authorised peers are taken up again from the command line's files, if all that is there makes sense, and
+// what the PEM files say now, if that does.
 class Reload {
  public:
   Reload(const GistdOptions& options, sys::Channel orders, Arguments arguments)
-      : rest_(options.rest), orders_(std::move(orders)), arguments_(arguments) {}
+      : rest_(options.rest), tls_files_(options.tls_files), orders_(std::move(orders)), arguments_(arguments) {}
 
   void operator()() {
     int code = 0;
     const auto read = read_gistd_options(arguments_.count, arguments_.values, code);
     if (!read) return log_error({.name = "gistd"}, "reload: the configuration is wrong, all stays as it was");
-    if (read->rest != rest_) log_warning({.name = "gistd"}, "reload: only peers are taken up; other options need a restart");
-    std::string lines;
-    for (const std::string& peer : read->peers) lines += peer + "\n";
-    // An empty packet would look like the end.
-    if (lines.empty()) lines = "allow *\n";
-    if (lines.size() > kMaxOrder) return log_error({.name = "gistd"}, "reload: too many peers");
-    if (const Status sent = orders_.send(as_bytes(lines)); !sent)
-      log_error({.name = "gistd"}, "reload: {}", sent.error().message());
+    if (read->rest != rest_)
+      log_warning({.name = "gistd"}, "reload: only peers and what is in the PEM files are taken up; other options need a restart");
+    const Bytes order = encode_order({read->peers, read_tls()});
+    if (order.size() > kMaxOrder) return log_error({.name = "gistd"}, "reload: too many peers");
+    if (const Status sent = orders_.send(order); !sent) log_error({.name = "gistd"}, "reload: {}", sent.error().message());
   }
 
  private:
+  // Empty without TLS, and if it would not work.
+  std::optional<transport::TlsTexts> read_tls() const {
+    if (tls_files_.certificate.empty()) return std::nullopt;
+    auto texts = transport::read_tls_files(tls_files_);
+    const Status fit = texts ? fits(*texts) : Status(fail(texts.error()));
+    if (fit) return *std::move(texts);
+    log_error({.name = "gistd"}, "reload: {}; certificate, key and authorities stay as they were", fit.error().message());
+    return std::nullopt;
+  }
+  Status fits(const transport::TlsTexts& texts) const {
+    const auto context = transport::make_tls_context(texts, tls_files_);
+    return context ? Status() : Status(fail(context.error()));
+  }
+
   std::string rest_;
+  transport::TlsFiles tls_files_;
   sys::Channel orders_;
   Arguments arguments_;
 };

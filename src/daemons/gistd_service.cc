@@ -1,9 +1,8 @@
 #include "daemons/gistd_service.h"
 
-#include <sstream>
-
 #include "base/log.h"
 #include "daemons/gistd_options.h"
+#include "daemons/gistd_orders.h"
 #include "sys/clock.h"
 #include "transport/packet_image.h"
 
@@ -98,8 +97,8 @@ std::optional<transport::QueueReader::Answer> GistdService::translate(const gist
       send({translated->datagram, true, gist::decode_header(header).nslp});
       break;
     }
-    case gist::Nat::Way::kDrop: break;
     case gist::Nat::Way::kReply: send({translated->datagram, false, {}}); break;
+    case gist::Nat::Way::kDrop: break;
   }
   return transport::QueueReader::Answer{QueueVerdict::kDrop, {}};
 }
@@ -108,19 +107,27 @@ void GistdService::on_network_change() {
   for (const Prefix& changed : parts_.network->changes()) perform(core_.route_changed(changed, sys::now()));
 }
 
-// The keeper has looked at the list before it passed it on.
+// The keeper has looked at it before it passed it on.
 void GistdService::on_orders() {
   sys::Datagram message;
   const auto got = parts_.orders.receive(message, kMaxOrder);
   if (!got || *got != sys::Channel::Received::kMessage) return;
-  std::vector<std::string> lines;
-  std::istringstream in{std::string(as_text(message.bytes))};
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  auto peers = parse_peers(lines);
-  if (!peers) return log_error({.name = "gistd"}, "{}", peers.error().message());
-  authority_.replace(*std::move(peers));
+  const Status taken_up = take_up(message.bytes);
+  if (!taken_up) log_error({.name = "gistd"}, "{}", taken_up.error().message());
+}
+
+Status GistdService::take_up(ByteSpan bytes) {
+  NETSERV_ASSIGN(const Order order, decode_order(bytes));
+  NETSERV_ASSIGN(std::vector<gist::AuthorisedPeer> peers, parse_peers(order.peers));
+  if (order.tls) {
+    NETSERV_ASSIGN(auto tls, transport::make_tls_context(*order.tls, {"certificate", "key", "authorities"}));
+    associations_.renew(std::move(tls));
+    log_info({.name = "gistd"}, "certificate, key and authorities are taken up");
+  }
+  log_info({.name = "gistd"}, "authorised peers: {} entries", peers.size());
+  authority_.replace(std::move(peers));
   perform(core_.authorisation_changed(sys::now()));
-  log_info({.name = "gistd"}, "authorised peers: {} entries", lines.size());
+  return {};
 }
 
 void GistdService::perform(gist::Outputs outputs) {

@@ -25,8 +25,6 @@
 
 namespace netserv::daemons {
 
-inline constexpr std::size_t kMaxOrder = 65536;
-
 // Opened while the process had rights.
 struct GistdParts {
   std::unique_ptr<transport::IpNetwork> network;
@@ -35,7 +33,7 @@ struct GistdParts {
   transport::SslContext tls;                             // null: no TLS
   sys::UniqueFd tcp_listener, tls_listener, api_listener;
   sys::Channel keeper;
-  sys::Channel orders;  // from the keeper, which can read files: a new list of authorised peers, a line an entry
+  sys::Channel orders;  // from the keeper (gistd_orders.h)
 };
 
 struct GistdSettings {
@@ -70,6 +68,7 @@ class GistdService final : private transport::AssociationEvents {
   transport::QueueReader::Answer on_queued(ByteSpan packet, std::uint32_t interface);
   void on_network_change();
   void on_orders();
+  Status take_up(ByteSpan order);
   // Sent, or to go on as this packet; empty if it is no NAT's business.
   std::optional<transport::QueueReader::Answer> translate(const gist::Datagram& datagram);
 

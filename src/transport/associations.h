@@ -31,6 +31,8 @@ class Associations {
  public:
   // `tls` null: plain TCP only.
   Associations(sys::EventLoop& loop, SslContext tls, AssociationEvents& events);
+  // For connections that begin from now on.
+  void renew(SslContext tls) { tls_ = std::move(tls); }
   // `secure`: TLS is spoken on what it accepts.
   void listen(sys::UniqueFd listener, bool secure);
 

@@ -18,6 +18,12 @@ struct TlsFiles {
   std::string authorities;  // PEM: whom peers' certificates must come from
 };
 
+// What is in them.
+struct TlsTexts {
+  std::string certificate, key, authorities;
+  bool operator==(const TlsTexts&) const = default;
+};
+
 struct SslContextFree {
   void operator()(SSL_CTX* c) const { SSL_CTX_free(c); }
 };
@@ -27,8 +33,9 @@ struct SslFree {
 using SslContext = std::unique_ptr<SSL_CTX, SslContextFree>;
 using SslSession = std::unique_ptr<SSL, SslFree>;
 
-// Reads the files; they are not needed afterwards. Used for both roles.
-Result<SslContext> make_tls_context(const TlsFiles& files);
+Result<TlsTexts> read_tls_files(const TlsFiles& files);
+// Used for both roles. `names` are for errors only.
+Result<SslContext> make_tls_context(const TlsTexts& texts, const TlsFiles& names);
 // After the handshake.
 gist::PeerCredentials credentials_of(SSL* session);
 

@@ -2,6 +2,7 @@
 """How long gistd's associations live: kept open by MA-Hellos, closed when the peer is dead or no longer authorised."""
 
 import os
+import shutil
 import signal
 import unittest
 
@@ -11,6 +12,7 @@ from gistd_support import (BAD, NODE_AUTHORISATION, RELIABLE, ROUTING_STATUS, SE
 from netserv_lab.waiting import until
 
 FLOW = mri("10.1.0.2", "10.6.0.2")
+OTHER_NSLP = 32705
 
 
 def accepted(host, port=270):
@@ -18,17 +20,26 @@ def accepted(host, port=270):
     return host.run("ss", "-Htn", "state", "established", f"( sport = :{port} )").stdout.splitlines()
 
 
+def ends(lines):
+    """Without what waits to be read and sent."""
+    return [line.split()[2:] for line in lines]
+
+
 class Hello(unittest.TestCase):
+    def needed_by_left_only(self, lab):
+        """left's application, far's, and the session of an association that far has no use for any longer."""
+        lab.gistds.start("left", "far", options=["--hold-time-ms", "400"])
+        left, far, session = lab.gistds.application("left"), lab.gistds.application("far"), new_session()
+        left.send(session, FLOW, b"data", RELIABLE)
+        wait(lambda: far.data(session), "it arrives", left, far)
+        far.needs_no_longer(session, mri("10.1.0.2", "10.6.0.2", upstream=True))
+        return left, far, session
+
     @in_diamond
     def test_one_side_keeps_open_what_the_other_needs_no_more_until_it_dies(self, lab):
         """far has no use for the association any longer, left has: its Hellos keep it. Then left falls silent."""
         # RFC5971: 4.4.5-1
-        lab.gistds.start("left", "far", options=["--hold-time-ms", "400"])
-        left, far = lab.gistds.application("left"), lab.gistds.application("far")
-        session = new_session()
-        left.send(session, FLOW, b"data", RELIABLE)
-        wait(lambda: far.data(session), "it arrives", left, far)
-        far.needs_no_longer(session, mri("10.1.0.2", "10.6.0.2", upstream=True))
+        left, far, session = self.needed_by_left_only(lab)
         (ours,) = connections(lab["left"], 270)
         wire = Capture(lab["left"], "eth0")
         # Several times what far waits for a sign of life.
@@ -51,12 +62,7 @@ class Hello(unittest.TestCase):
 
     @in_diamond
     def test_an_association_that_neither_side_needs_is_closed(self, lab):
-        lab.gistds.start("left", "far", options=["--hold-time-ms", "400"])
-        left, far = lab.gistds.application("left"), lab.gistds.application("far")
-        session = new_session()
-        left.send(session, FLOW, b"data", RELIABLE)
-        wait(lambda: far.data(session), "it arrives", left, far)
-        far.needs_no_longer(session, mri("10.1.0.2", "10.6.0.2", upstream=True))
+        left, _, session = self.needed_by_left_only(lab)
         left.needs_no_longer(session, FLOW)
         until(lambda: not accepted(lab["far"]) and not connections(lab["left"], 270), "both ends are closed")
 
@@ -64,6 +70,7 @@ class Hello(unittest.TestCase):
 class Reload(unittest.TestCase):
     @in_diamond
     def test_peers_are_taken_up_again_on_sighup(self, lab):
+        # RFC5971: 4.4.2-3
         authority = Authority(lab["left"], "authority")
         config = lab["far"].folder / "gistd.toml"
         config.write_text('peer = ["allow left.example.net"]\n')
@@ -104,6 +111,60 @@ class Reload(unittest.TestCase):
         until(lambda: "authorised peers: 1 entries" in daemon.output(), "the new list is there")
         arrives(b"after...")
         self.assertEqual(gistd_processes(daemon), processes)
+
+    @in_diamond
+    def test_renewed_certificates_are_for_new_associations(self, lab):
+        """far gets another certificate; mid, which sets up associations of its own, sees which it shows."""
+        authority = Authority(lab["left"], "authority")
+        shown = lab["far"].folder / "shown"
+        certificate, key = shown.with_suffix(".pem"), shown.with_suffix(".key")
+
+        def install(name):
+            _, new_certificate, _, new_key, _, _ = authority.options(name)
+            shutil.copy(new_certificate, certificate), shutil.copy(new_key, key)
+
+        def reload(line):
+            before = far.output().count(line)
+            far.signal(signal.SIGHUP)
+            until(lambda: far.output().count(line) == before + 1, lambda: f"{line}\n{far.tail()}")
+
+        def mid_is_shown(name):
+            lab.gistds.start("mid", options=authority.options("mid.example.net"))
+            asks, answers = lab.gistds.application("mid", OTHER_NSLP), lab.gistds.application("far", OTHER_NSLP)
+            session = new_session()
+            asks.send(session, mri("10.4.0.2", "10.6.0.2"), b"who are you?", RELIABLE | SECURE)
+            wait(lambda: answers.data(session), lambda: f"it arrives: {asks.told}", asks, answers)
+            self.assertIn(f"{name}: association over TLS", lab.gistds["mid"].output())
+            asks.close(), answers.close()
+            lab.gistds["mid"].stop()
+
+        install("first.example.net")
+        lab.gistds.start("left", options=authority.options("left.example.net"))
+        lab.gistds.start("far", options=["--certificate", certificate, "--key", key, "--authorities", authority.file])
+        left, answers, far = lab.gistds.application("left"), lab.gistds.application("far"), lab.gistds["far"]
+        processes, session = gistd_processes(far), new_session()
+        left.send(session, FLOW, b"before..", RELIABLE | SECURE)
+        wait(lambda: answers.data(session), lambda: f"it arrives: {left.told}", left, answers)
+        (ours,) = ends(connections(lab["left"], 271))
+        mid_is_shown("first.example.net")
+
+        install("second.example.net")
+        reload("certificate, key and authorities are taken up")
+        mid_is_shown("second.example.net")
+        left.send(session, FLOW, b"after...", RELIABLE | SECURE)
+        wait(lambda: len(answers.data(session)) == 2, lambda: f"the old one goes on: {left.told}", left, answers)
+        self.assertEqual(ends(connections(lab["left"], 271)), [ours])
+
+        # Neither another's key, nor what is no certificate, nor nothing.
+        install("third.example.net")
+        shutil.copy(authority.options("fourth.example.net")[3], key)
+        reload("certificate, key and authorities stay as they were")
+        certificate.write_text("no PEM")
+        reload("certificate, key and authorities stay as they were")
+        certificate.unlink()
+        reload("certificate, key and authorities stay as they were")
+        mid_is_shown("second.example.net")
+        self.assertEqual(gistd_processes(far), processes)
 
 
 if __name__ == "__main__":

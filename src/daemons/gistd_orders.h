@@ -1,0 +1,25 @@
+// What gistd's keeper, which can read files, tells the speaker when the configuration is taken up again.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "transport/tls.h"
+
+namespace netserv::daemons {
+
+inline constexpr std::size_t kMaxOrder = 4 << 20;
+
+struct Order {
+  std::vector<std::string> peers;  // as written
+  std::optional<transport::TlsTexts> tls;  // empty: as it was
+  bool operator==(const Order&) const = default;
+};
+
+Bytes encode_order(const Order& order);
+Result<Order> decode_order(ByteSpan bytes);
+
+}  // namespace netserv::daemons
