@@ -63,6 +63,7 @@ struct Config {
   double intercept_burst = 5000;
 
   std::size_t max_routing_states = 200000;
+  std::size_t max_peer_states = 100000;  // confirmed by one peer (gist/peer_shares.h)
   std::size_t max_unconfirmed = 4096;  // beyond it state is delayed to the Confirm
   std::size_t max_pending_queries = 1024;       // waiting for the application, ...
   std::size_t max_pending_bytes = 4 << 20;      // ... and their sum

@@ -22,6 +22,7 @@ Core::Core(Config config, Crypto& crypto, const Network& network, const PeerAuth
       responders_(secret_hash(crypto)),
       translations_(0, secret_hash(crypto)),
       peers_(config_.max_peers),
+      shares_(config_.max_peer_states),
       end_hosts_(config_.end_host_memory, config_.max_end_hosts),
       cookies_(crypto, config_.cookie_secret_lifetime),
       send_bucket_(config_.send_rate, config_.send_burst),
@@ -227,6 +228,15 @@ bool Core::room_for_state(TimePoint now) {
   if (!states_full()) return true;
   if (unconfirmed_.empty()) return false;
   destroy(*responders_.by_id(*unconfirmed_.begin()), now);
+  return true;
+}
+
+// Whether `peer` may hold none but `one`, if that is its own.
+bool Core::has_its_share(const IpAddress& peer, NslpId nslp, const Responding* one) {
+  if (!shares_.used_up(peer)) return false;
+  const Peer* holder = one ? peers_.find(one->sii) : nullptr;
+  if (holder && PeerShares::same(holder->address, peer)) return false;
+  event(Event::Type::kShareUsedUp, nslp, peer, "");
   return true;
 }
 

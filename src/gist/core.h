@@ -21,6 +21,7 @@
 #include "gist/environment.h"
 #include "gist/node_sm.h"
 #include "gist/output.h"
+#include "gist/peer_shares.h"
 #include "gist/peers.h"
 #include "gist/routing_state.h"
 #include "gist/state_table.h"
@@ -223,6 +224,7 @@ class Core {
   void cancel_timer(std::uint64_t owner, Timer kind) { timers_.cancel({owner, std::uint8_t(kind)}); }
   bool timer_running(std::uint64_t owner, Timer kind) const { return timers_.running({owner, std::uint8_t(kind)}); }
   bool room_for_state(TimePoint now);
+  bool has_its_share(const IpAddress& peer, NslpId nslp, const Responding* one);
   bool states_full() const { return queriers_.size() + responders_.size() >= config_.max_routing_states; }
   // At most one of them is not null.
   struct Holder {
@@ -249,6 +251,7 @@ class Core {
   std::size_t pending_bytes_ = 0;
   std::deque<SendDatagram> send_queue_;
   Peers peers_;
+  PeerShares shares_;  // of responders
   EndHosts end_hosts_;
   CookieJar cookies_;
   Timers timers_;

@@ -52,6 +52,9 @@ void Core::receive_query(ReceivedQuery query, TimePoint now) {
     if (m.nslp_data) deliver(m, arrival, {}, {}, query.ip_distance);
     return accept_query(query, {}, now);
   }
+  // For state that it would have to confirm in vain, nobody is asked.
+  if (has_its_share(m.nli->interface_address, m.header.nslp, nullptr))
+    return pass_query(query.datagram, m.header, {}, now, &m);
   // 4.3.2: the application decides whether to peer.
   const std::size_t size = query.datagram.payload.size();
   if (pending_.size() >= config_.max_pending_queries || pending_bytes_ + size > config_.max_pending_bytes)
@@ -252,6 +255,10 @@ void Core::receive_confirm(const Message& m, const Arrival& arrival, TimePoint n
     return;
   }
   if (!confirm_fits_association(m, arrival, *cookie, r, now)) return;
+  if (has_its_share(expected, m.header.nslp, r)) {
+    if (r && r->state == RespondingState::kAwaitingConfirm) responding_event(*r, RespondingEvent::kRevoked, now);
+    return refuse(ErrorKind::kNoRoutingState, m, arrival, now);
+  }
   if (!r) {
     for (NodeAction action : kNodeMachine.step(NodeState::kIdle, NodeEvent::kConfirmVerified).actions)
       if (action == NodeAction::kCreateResponder) r = create_responding(key, now);
@@ -313,6 +320,8 @@ void Core::install_querier(Responding& r, const Message* confirm, const Arrival*
   if (confirm && !(nli && r.wire_mri)) nli = cookie && cookie->local_nli ? &*cookie->local_nli : &*confirm->nli;
   std::uint16_t port = r.claimant ? r.claimant->udp_port : std::uint16_t{0};
   if (arrival && arrival->datagram) port = arrival->datagram->source_port;
+  if (const Peer* before = peers_.find(r.sii)) shares_.remove(before->address);
+  shares_.add(nli->interface_address);
   set_peer(r, {nli->peer_identity, nli->interface_address, port ? port : kUdpPort});
   if (arrival && arrival->association) {
     if (arrival->association->peer_udp_port == 0) arrival->association->peer_udp_port = port;
@@ -350,6 +359,7 @@ void Core::destroy(Responding& r, TimePoint now) {
   for (const SendMessage& m : r.stored) report(m, SendError::kNoNextNode);
   use_association(r, {}, now);
   if (r.wire_mri) translations_.erase({*r.wire_mri, r.key.session, r.key.nslp});
+  if (const Peer* peer = peers_.find(r.sii)) shares_.remove(peer->address);
   peers_.release(r.sii);
   unconfirmed_.erase(r.id);
   event(Event::Type::kStateDeleted, r.key.nslp, {}, "responding");

@@ -24,6 +24,19 @@ class Exhaustion : public LineTest {
     query.query_cookie = words(4);
     return query;
   }
+  // For m's last Response, which answered `query`.
+  Message confirm_for(const Message& query) {
+    Message confirm;
+    confirm.header.type = static_cast<std::uint8_t>(MessageType::kConfirm);
+    confirm.header.hops = 3;
+    confirm.header.nslp = kNslp;
+    confirm.header.source_is_signalling = true;
+    confirm.mri = query.mri;
+    confirm.session = query.session;
+    confirm.nli = query.nli;
+    confirm.responder_cookie = sent(MessageType::kResponse, m).back().responder_cookie;
+    return confirm;
+  }
   RoutingKey key_of(const Message& query) const { return {inverted(*query.mri), *query.session, kNslp}; }
   // Established by a handshake of a's.
   RoutingKey establish() {
@@ -99,21 +112,87 @@ TEST_F(Exhaustion, WhatIsEstablishedStaysAndTheRestIsRefused) {
   Message query = forged();
   inject(query);
   EXPECT_EQ(m->core().responding_states(), 3u);
-  const Message response = sent(MessageType::kResponse, m).back();
-  Message confirm;
-  confirm.header.type = static_cast<std::uint8_t>(MessageType::kConfirm);
-  confirm.header.hops = 3;
-  confirm.header.nslp = kNslp;
-  confirm.header.source_is_signalling = true;
-  confirm.mri = query.mri;
-  confirm.session = query.session;
-  confirm.nli = query.nli;
-  confirm.responder_cookie = response.responder_cookie;
+  const Message confirm = confirm_for(query);
   inject(confirm);
   EXPECT_EQ(m->core().responding_states(), 3u);
   EXPECT_EQ(errors(m), std::vector<std::string>{"5/0"});
   world.run_for(seconds(100));
   EXPECT_EQ(m->core().responding_states(), 3u) << "refreshed all the while";
+}
+
+TEST_F(Exhaustion, OnePeerConfirmsNoMoreThanItsShare) {
+  Config config = base_config();
+  config.max_routing_states = 100;
+  config.max_peer_states = 3;
+  config.inactivity = std::chrono::hours(1);
+  build(config);
+  for (int i = 0; i < 3; ++i) establish();
+  // More is not even asked for: the Query goes on, here to b, which takes it.
+  const RoutingKey fourth = establish();
+  EXPECT_EQ(m->core().responding_states(), 3u);
+  EXPECT_FALSE(m->core().find_responding(fourth));
+  EXPECT_TRUE(b->core().find_responding(fourth));
+  EXPECT_EQ(m->count(Event::Type::kShareUsedUp), 1u);
+  // What it has goes on.
+  const std::size_t confirms = sent(MessageType::kConfirm, a).size();
+  world.run_for(seconds(100));
+  EXPECT_GE(sent(MessageType::kConfirm, a).size(), confirms + 12);
+  EXPECT_EQ(m->core().responding_states(), 3u);
+  // Others are not concerned.
+  Message query = forged();
+  query.nli->interface_address = b->address;
+  inject(query);
+  inject(confirm_for(query));
+  EXPECT_EQ(m->core().responding_states(), 4u);
+  EXPECT_EQ(m->core().find_responding(key_of(query))->state, RespondingState::kEstablished);
+  // And an end makes room.
+  a->perform(a->core().set_state_lifetime({kNslp, World::flow(*a, *b), std::nullopt, {}}, world.now()));
+  world.run_for(seconds(100));
+  EXPECT_EQ(m->core().responding_states(), 0u);
+  EXPECT_TRUE(m->core().find_responding(establish()));
+}
+
+// Neither by Queries that it sends before it confirms any, ...
+TEST_F(Exhaustion, ConfirmsAreCountedWhenTheyCome) {
+  for (const ResponderPolicy policy : {ResponderPolicy::kAwaitConfirm, ResponderPolicy::kDelayed}) {
+    Config config = base_config();
+    config.max_peer_states = 2;
+    config.responder_policy = policy;
+    build(config);
+    std::vector<Message> confirms;
+    std::vector<RoutingKey> keys;
+    for (int i = 0; i < 4; ++i) {
+      const Message query = forged();
+      inject(query);
+      keys.push_back(key_of(query));
+      confirms.push_back(confirm_for(query));
+    }
+    for (const Message& confirm : confirms) inject(confirm);
+    EXPECT_EQ(errors(m), (std::vector<std::string>{"5/0", "5/0"}));
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(m->core().find_responding(keys[i]) != nullptr, i < 2) << i;
+    EXPECT_EQ(m->count(Event::Type::kShareUsedUp), 2u);
+    world.sent.clear();
+  }
+}
+
+// ... nor by taking over what is another's.
+TEST_F(Exhaustion, AnothersStateCountsForWhoTakesItOver) {
+  Config config = base_config();
+  config.max_peer_states = 1;
+  build(config);
+  establish();
+  Message query = forged();
+  query.nli->interface_address = b->address;
+  inject(query);
+  inject(confirm_for(query));
+  const Responding* others = m->core().find_responding(key_of(query));
+  ASSERT_EQ(others->state, RespondingState::kEstablished);
+  const SiiHandle peer = others->sii;
+  query.nli->interface_address = a->address;
+  inject(query);
+  inject(confirm_for(query));
+  EXPECT_EQ(errors(m), std::vector<std::string>{"5/0"});
+  EXPECT_EQ(m->core().find_responding(key_of(query))->sii, peer);
 }
 
 TEST_F(Exhaustion, LocalRequestsTakeThePlaceOfTheOldestUnconfirmed) {

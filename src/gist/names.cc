@@ -14,6 +14,7 @@ std::string_view to_string(Event::Type type) {
     case T::kStackTampered: return "stack proposal tampered with";
     case T::kPeerRefused: return "peer not authorised";
     case T::kRateLimited: return "rate limited";
+    case T::kShareUsedUp: return "peer has its share of states";
     case T::kTooLargeForError: return "error too large for a datagram";
   }
   return "?";

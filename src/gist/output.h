@@ -74,6 +74,7 @@ struct Event {
     kStackTampered,
     kPeerRefused,
     kRateLimited,
+    kShareUsedUp,
     kTooLargeForError,
   };
   Type type;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "gist/authorised_peers.h"
+#include "gist/peer_shares.h"
 #include "gist/peers.h"
 #include "gist/timers.h"
 #include "gist/token_bucket.h"
@@ -68,6 +69,19 @@ TEST(PeersTest, OneHandleAPeerAndOldOnesGo) {
   EXPECT_FALSE(peers.find(three)) << "older among the unused";
   EXPECT_TRUE(peers.find(one));
   EXPECT_NE(peers.intern(peer(2)), two) << "never given out twice";
+}
+
+TEST(PeerSharesTest, AnIpv6PeerIsItsNetwork) {
+  PeerShares shares(2);
+  const auto at = [](const char* text) { return *IpAddress::parse(text); };
+  shares.add(at("2001:db8:1::1"));
+  EXPECT_FALSE(shares.used_up(at("2001:db8:1::1")));
+  shares.add(at("2001:db8:1::2"));
+  EXPECT_TRUE(shares.used_up(at("2001:db8:1::3")));
+  EXPECT_FALSE(shares.used_up(at("2001:db8:1:1::3")));
+  EXPECT_FALSE(shares.used_up(at("192.0.2.1")));
+  shares.remove(at("2001:db8:1::2"));
+  EXPECT_FALSE(shares.used_up(at("2001:db8:1::3")));
 }
 
 TEST(TimersTest, InOrderAndOnceEach) {
