@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <list>
 #include <map>
 #include <optional>
 
@@ -15,16 +16,16 @@ namespace netserv::gist {
 
 class EndHosts {
  public:
-  // An answer counts for `memory`; zero: none does. At most `capacity` are kept.
+  // An answer counts for `memory`; zero: none does. Of more than `capacity` the oldest is forgotten.
   EndHosts(Duration memory, std::size_t capacity) : memory_(memory), capacity_(capacity) {}
 
   // `took`: from the Query to its answer.
   void answered(const IpAddress& host, const Egress& egress, Duration took, TimePoint now) {
-    if (hosts_.size() >= capacity_ && !hosts_.contains(host)) {
-      std::erase_if(hosts_, [&](const auto& h) { return h.second.until <= now; });
-      if (hosts_.size() >= capacity_) return;
-    }
-    hosts_[host] = {egress, took, now + memory_};
+    forget(host);
+    if (capacity_ == 0) return;
+    if (hosts_.size() >= capacity_) hosts_.erase(oldest_.front()), oldest_.pop_front();
+    oldest_.push_back(host);
+    hosts_[host] = {egress, took, now + memory_, std::prev(oldest_.end())};
   }
   // How long to wait for somebody else than the host; empty if it is not known as one, by this way out.
   std::optional<Duration> patience(const IpAddress& host, const Egress& egress, TimePoint now) const {
@@ -33,9 +34,12 @@ class EndHosts {
     return std::max(kLeastPatience, kFactor * it->second.took);
   }
   // Somebody speaks GIST there after all, or the route changed.
-  void forget(const IpAddress& host) { hosts_.erase(host); }
+  void forget(const IpAddress& host) {
+    const auto it = hosts_.find(host);
+    if (it != hosts_.end()) forget(it);
+  }
   void forget(const Prefix& hosts) {
-    std::erase_if(hosts_, [&](const auto& h) { return hosts.contains(h.first); });
+    for (auto it = hosts_.begin(); it != hosts_.end();) it = hosts.contains(it->first) ? forget(it) : std::next(it);
   }
 
  private:
@@ -46,10 +50,19 @@ class EndHosts {
     Egress egress;
     Duration took{};
     TimePoint until{};
+    std::list<IpAddress>::iterator age;
   };
+  using Hosts = std::map<IpAddress, Host>;
+
+  Hosts::iterator forget(Hosts::iterator it) {
+    oldest_.erase(it->second.age);
+    return hosts_.erase(it);
+  }
+
   Duration memory_;
   std::size_t capacity_;
-  std::map<IpAddress, Host> hosts_;
+  Hosts hosts_;
+  std::list<IpAddress> oldest_;  // first
 };
 
 }  // namespace netserv::gist

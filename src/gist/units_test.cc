@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "gist/authorised_peers.h"
+#include "gist/end_hosts.h"
 #include "gist/peer_shares.h"
 #include "gist/peers.h"
 #include "gist/timers.h"
@@ -69,6 +70,24 @@ TEST(PeersTest, OneHandleAPeerAndOldOnesGo) {
   EXPECT_FALSE(peers.find(three)) << "older among the unused";
   EXPECT_TRUE(peers.find(one));
   EXPECT_NE(peers.intern(peer(2)), two) << "never given out twice";
+}
+
+TEST(EndHostsTest, OfTooManyTheOldestIsForgotten) {
+  EndHosts hosts(seconds(2), 3);
+  const auto host = [](std::uint32_t i) { return IpAddress::v4(i); };
+  const TimePoint start{};
+  for (std::uint32_t i = 1; i <= 3; ++i) hosts.answered(host(i), {}, milliseconds(1), start + milliseconds(i));
+  hosts.answered(host(1), {}, milliseconds(9), start + milliseconds(4));  // again
+  hosts.answered(host(4), {}, milliseconds(1), start + milliseconds(5));
+  EXPECT_FALSE(hosts.patience(host(2), {}, start + milliseconds(6)));
+  EXPECT_EQ(hosts.patience(host(1), {}, start + milliseconds(6)), milliseconds(36));
+  EXPECT_TRUE(hosts.patience(host(3), {}, start + milliseconds(6)));
+  hosts.forget(Prefix(host(0), 30));  // 1 to 3
+  EXPECT_FALSE(hosts.patience(host(1), {}, start + milliseconds(6)));
+  EXPECT_TRUE(hosts.patience(host(4), {}, start + milliseconds(6)));
+  for (std::uint32_t i = 5; i <= 7; ++i) hosts.answered(host(i), {}, milliseconds(1), start + milliseconds(i));
+  EXPECT_FALSE(hosts.patience(host(4), {}, start + milliseconds(8)));
+  EXPECT_TRUE(hosts.patience(host(7), {}, start + milliseconds(8)));
 }
 
 TEST(PeerSharesTest, AnIpv6PeerIsItsNetwork) {

@@ -137,6 +137,7 @@ std::vector<Prefix> IpNetwork::changes() {
       note(*h, changed);
   }
   routes_.clear();
+  oldest_.clear();
   return changed;
 }
 
@@ -149,7 +150,8 @@ std::optional<gist::Egress> IpNetwork::route(const IpAddress& destination, const
   const IpAddress from = is_local(source) && !source.is_unspecified() ? source : IpAddress();
   const auto key = std::make_pair(destination, from);
   if (const auto known = routes_.find(key); known != routes_.end()) return known->second;
-  if (routes_.size() >= kMaxCachedRoutes) routes_.clear();
+  if (routes_.size() >= kMaxCachedRoutes) routes_.erase(oldest_.front()), oldest_.pop_front();
+  oldest_.push_back(key);
   return routes_[key] = ask(destination, from);
 }
 

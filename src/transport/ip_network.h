@@ -2,6 +2,7 @@
 // falls with every change that the kernel reports. One thread. Needs no rights.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -44,7 +45,9 @@ class IpNetwork final : public gist::Network {
   sys::UniqueFd requests_;
   std::set<IpAddress> addresses_;
   std::map<std::uint32_t, std::uint16_t> mtu_;  // by interface
-  mutable std::map<std::pair<IpAddress, IpAddress>, std::optional<gist::Egress>> routes_;
+  using Ends = std::pair<IpAddress, IpAddress>;  // destination, source
+  mutable std::map<Ends, std::optional<gist::Egress>> routes_;
+  mutable std::deque<Ends> oldest_;  // first, of `routes_`
 };
 
 }  // namespace netserv::transport
