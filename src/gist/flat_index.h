@@ -24,6 +24,13 @@ class FlatIndex {
     }
   }
 
+  // How many entries find() looks at for this slot, which must be there.
+  std::size_t probes(std::uint32_t hash, std::uint32_t slot) const {
+    std::size_t n = 1;
+    for (std::size_t at = hash & mask(); entries_[at].slot != slot; at = (at + 1) & mask()) ++n;
+    return n;
+  }
+
   void insert(std::uint32_t hash, std::uint32_t slot) {
     if ((used_ + 1) * 4 > entries_.size() * 3) grow();
     place({hash, slot});

@@ -31,6 +31,11 @@ class StateTable {
     return at(by_id_.find(short_hash(id), [&](std::uint32_t s) { return slot(s).id == id; }));
   }
   std::size_t size() const { return size_; }
+  // How many entries of the index a look-up of this key visits, which must be there.
+  std::size_t probes(const RoutingKey& key) const {
+    const std::uint32_t hash = short_hash(key);
+    return by_key_.probes(hash, by_key_.find(hash, [&](std::uint32_t s) { return slot(s).key == key; }));
+  }
 
   // Neither key nor id may be there yet; the id is not 0.
   State& add(RoutingKey key, std::uint64_t id) {

@@ -62,6 +62,17 @@ TEST(StateTable, AgreesWithAMapWhateverTheOrder) {
   EXPECT_FALSE(table.by_id(last_id + 1));
 }
 
+// The number of steps does not grow with that of states: three quarters full at most, an open table takes (1 + 1/(1-a))/2.
+TEST(StateTable, ALookUpTakesAsManyStepsAmongManyAsAmongFew) {
+  for (const std::uint64_t states : {100u, 1000u, 10000u, 49000u}) {
+    StateTable<Row> table(kHash);
+    for (std::uint64_t n = 0; n < states; ++n) table.add(key(n), n + 1);
+    std::size_t probes = 0;
+    for (std::uint64_t n = 0; n < states; ++n) probes += table.probes(key(n));
+    EXPECT_LT(static_cast<double>(probes) / static_cast<double>(states), 2.7) << states;
+  }
+}
+
 // With one hash for all, removal must not hide what lies behind.
 TEST(FlatIndex, CollisionsAreOnlySlow) {
   FlatIndex index;
