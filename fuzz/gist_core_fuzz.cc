@@ -4,32 +4,13 @@
 #include <cstdlib>
 
 #include "gist/testing/world.h"
+#include "input.h"
 
 using namespace netserv;
 using namespace netserv::gist;
+using netserv::fuzz::Input;
 using netserv::gist::testing::kNslp;
 using netserv::gist::testing::World;
-
-namespace {
-
-class Input {
- public:
-  Input(const std::uint8_t* data, std::size_t size) : at_(data), end_(data + size) {}
-  bool more() const { return at_ != end_; }
-  std::uint8_t byte() { return more() ? *at_++ : 0; }
-  Bytes bytes(std::size_t most) {
-    const std::size_t n = std::min<std::size_t>(byte() % (most + 1), static_cast<std::size_t>(end_ - at_));
-    Bytes out(n);
-    for (std::byte& b : out) b = std::byte{*at_++};
-    return out;
-  }
-
- private:
-  const std::uint8_t* at_;
-  const std::uint8_t* end_;
-};
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input in(data, std::min<std::size_t>(size, 400));
@@ -38,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   config.tcp_port = 30000;
   config.responder_policy = static_cast<ResponderPolicy>(in.byte() % 3);
   config.max_routing_states = 8;
+  config.max_peer_states = 4;
   config.max_unconfirmed = 3;
   config.max_associations = 4;
   config.max_pending_queries = 3;
