@@ -373,5 +373,30 @@ TEST_F(Handshake, AnswerCarriesAPayload) {
   EXPECT_TRUE(a->received[0].attributes.state_validated);
 }
 
+// Which of the nodes with an address that several have gets a Query is up to routing; from then on they are told apart.
+TEST_F(Handshake, AnycastAddressesAreForQueriesOnly) {
+  // RFC5971: 7.4-3
+  build();
+  const IpAddress anycast = IpAddress::v4(0xcb007163);
+  m->shared = b->shared = {anycast};
+  SendMessage s = message();
+  std::get<PathCoupledMri>(s.mri).destination = anycast;
+  a->send(s);
+  world.run_for(seconds(1));
+  s.handle = MessageHandle(2);
+  a->send(s);
+  SendMessage back = answer(3);
+  back.mri = inverted(s.mri);
+  m->send(back);
+  world.run_for(seconds(1));
+  EXPECT_EQ(flights(MessageType::kQuery).at(0).datagram.destination, anycast);
+  EXPECT_EQ(sent(MessageType::kResponse, m).at(0).nli->interface_address, m->address);
+  EXPECT_EQ(sent(MessageType::kData, m).at(0).nli->interface_address, m->address);
+  for (const MessageType type : {MessageType::kConfirm, MessageType::kData})
+    EXPECT_EQ(flights(type, a).at(0).datagram.destination, m->address);
+  EXPECT_EQ(a->status_of(2)->error, SendError::kNone);
+  EXPECT_TRUE(b->received.empty());
+}
+
 }  // namespace
 }  // namespace netserv::gist::testing

@@ -199,7 +199,7 @@ int World::next_hop(int from, const IpAddress& to) const {
   std::vector<int> distance(nodes_.size(), -1);
   std::deque<int> work;
   for (const auto& node : nodes_)
-    if (node->address == to) distance[static_cast<std::size_t>(node->index)] = 0, work.push_back(node->index);
+    if (node->is_local(to)) distance[static_cast<std::size_t>(node->index)] = 0, work.push_back(node->index);
   const auto neighbours = [&](int n, const std::function<void(int)>& visit) {
     for (const auto& [ends, l] : links_) {
       if (!l.up) continue;
@@ -260,7 +260,7 @@ void World::onward(int node, Datagram datagram, bool query_mode) {
 void World::arrive(int index, int from, Datagram datagram, bool query_mode) {
   Node& node = *nodes_[static_cast<std::size_t>(index)];
   datagram.interface = static_cast<std::uint32_t>(from) + 1;
-  const bool local = datagram.destination == node.address;
+  const bool local = node.is_local(datagram.destination);
   if (node.has_gist() && (local || query_mode)) return node.perform(node.core().on_datagram(datagram, now_));
   if (local) return unreachable(index, datagram);
   if (--datagram.ttl > 0) onward(index, std::move(datagram), query_mode);

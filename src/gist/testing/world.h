@@ -56,7 +56,7 @@ class Node final : public Network {
   void perform(Outputs outputs);
   void send(SendMessage message);
 
-  bool is_local(const IpAddress& a) const override { return a == address; }
+  bool is_local(const IpAddress& a) const override { return a == address || shared.contains(a); }
   std::optional<Egress> route(const IpAddress& destination, const IpAddress& source) const override;
   bool ingress_allowed(const Prefix& source, std::uint32_t interface) const override;
   std::optional<std::uint16_t> path_mtu(const IpAddress&) const override { return path_mtu_known; }
@@ -70,6 +70,7 @@ class Node final : public Network {
   const int index;
   const std::string name;
   const IpAddress address;
+  std::set<IpAddress> shared;  // anycast: others may have them too
   AuthorisedPeers authority{{AuthorisedPeer{"*", true, {}, {}, {}}}};
   PeerCredentials credentials;  // what its certificate shows
   std::set<Prefix> forbidden_ingress;
