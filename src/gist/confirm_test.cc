@@ -32,9 +32,7 @@ TEST_F(Confirms, AResponseIsSentOnlyAsTheAnswerToAQuery) {
 }
 
 TEST_F(Confirms, LostConfirmIsRepairedByTheNextQuery) {
-  Config config = base_config();
-  config.inactivity = std::chrono::hours(1);
-  build(config);
+  build_with([](Config& c) { c.inactivity = std::chrono::hours(1); });
   lose(MessageType::kConfirm, 1);
   a->send(message());
   world.run_for(milliseconds(100));
@@ -59,9 +57,7 @@ TEST_F(Confirms, LostConfirmIsRepairedByDataAtOnce) {
 }
 
 TEST_F(Confirms, ConfirmOfARefreshMayBeLost) {
-  Config config = base_config();
-  config.inactivity = std::chrono::hours(1);
-  build(config);
+  build_with([](Config& c) { c.inactivity = std::chrono::hours(1); });
   a->send(message());
   world.run_for(seconds(1));
   lose(MessageType::kConfirm, 1);

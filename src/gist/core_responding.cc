@@ -52,8 +52,9 @@ void Core::receive_query(ReceivedQuery query, TimePoint now) {
     if (m.nslp_data) deliver(m, arrival, {}, {}, query.ip_distance);
     return accept_query(query, {}, now);
   }
-  // For state that it would have to confirm in vain, nobody is asked.
-  if (has_its_share(m.nli->interface_address, m.header.nslp, nullptr))
+  // For state that it would confirm in vain, and ask for again at once, nobody is asked.
+  const bool no_room = states_full() && unconfirmed_.empty();
+  if (no_room || has_its_share(m.nli->interface_address, m.header.nslp, nullptr))
     return pass_query(query.datagram, m.header, {}, now, &m);
   // 4.3.2: the application decides whether to peer.
   const std::size_t size = query.datagram.payload.size();

@@ -65,11 +65,11 @@ class Exhaustion : public LineTest {
 };
 
 TEST_F(Exhaustion, ConfirmedStateTakesThePlaceOfTheOldestUnconfirmed) {
-  Config config = base_config();
-  config.max_routing_states = 8;
-  config.max_unconfirmed = 6;
-  config.send_rate = config.send_burst = 1e6;
-  build(config);
+  build_with([](Config& c) {
+    c.max_routing_states = 8;
+    c.max_unconfirmed = 6;
+    c.send_rate = c.send_burst = 1e6;
+  });
   const RoutingKey first = establish(), second = establish();
   std::vector<RoutingKey> flood;
   for (int i = 0; i < 1000; ++i) {
@@ -93,10 +93,13 @@ TEST_F(Exhaustion, ConfirmedStateTakesThePlaceOfTheOldestUnconfirmed) {
 }
 
 TEST_F(Exhaustion, WhatIsEstablishedStaysAndTheRestIsRefused) {
-  Config config = base_config();
-  config.max_routing_states = 3;
-  config.inactivity = std::chrono::hours(1);
-  build(config);
+  build_with([](Config& c) {
+    c.max_routing_states = 3;
+    c.inactivity = std::chrono::hours(1);
+  });
+  const Message early = forged(), late = forged();
+  inject(early);
+  const Message confirm = confirm_for(early);
   for (int i = 0; i < 3; ++i) {
     SendMessage s = message();
     s.session = world.session();
@@ -108,24 +111,25 @@ TEST_F(Exhaustion, WhatIsEstablishedStaysAndTheRestIsRefused) {
   one_more.session = world.session();
   a->send(one_more);
   EXPECT_EQ(a->status_of(7)->error, SendError::kOverload);
-  // The same at the responder: the Confirm of a fourth finds no room.
-  Message query = forged();
-  inject(query);
-  EXPECT_EQ(m->core().responding_states(), 3u);
-  const Message confirm = confirm_for(query);
+  // The same at the responder: the Confirm of a fourth finds no room, and the Query of a fifth goes on, here to b.
   inject(confirm);
   EXPECT_EQ(m->core().responding_states(), 3u);
   EXPECT_EQ(errors(m), std::vector<std::string>{"5/0"});
+  const std::size_t asked = m->received.size();
+  inject(late);
+  EXPECT_EQ(m->received.size(), asked);
   world.run_for(seconds(100));
   EXPECT_EQ(m->core().responding_states(), 3u) << "refreshed all the while";
+  EXPECT_EQ(b->received.size(), 1u);
+  EXPECT_EQ(errors(m).size(), 1u) << "nobody tries over and over";
 }
 
 TEST_F(Exhaustion, OnePeerConfirmsNoMoreThanItsShare) {
-  Config config = base_config();
-  config.max_routing_states = 100;
-  config.max_peer_states = 3;
-  config.inactivity = std::chrono::hours(1);
-  build(config);
+  build_with([](Config& c) {
+    c.max_routing_states = 100;
+    c.max_peer_states = 3;
+    c.inactivity = std::chrono::hours(1);
+  });
   for (int i = 0; i < 3; ++i) establish();
   // More is not even asked for: the Query goes on, here to b, which takes it.
   const RoutingKey fourth = establish();
@@ -177,9 +181,7 @@ TEST_F(Exhaustion, ConfirmsAreCountedWhenTheyCome) {
 
 // ... nor by taking over what is another's.
 TEST_F(Exhaustion, AnothersStateCountsForWhoTakesItOver) {
-  Config config = base_config();
-  config.max_peer_states = 1;
-  build(config);
+  build_with([](Config& c) { c.max_peer_states = 1; });
   establish();
   Message query = forged();
   query.nli->interface_address = b->address;
@@ -196,9 +198,7 @@ TEST_F(Exhaustion, AnothersStateCountsForWhoTakesItOver) {
 }
 
 TEST_F(Exhaustion, LocalRequestsTakeThePlaceOfTheOldestUnconfirmed) {
-  Config config = base_config();
-  config.max_routing_states = 4;
-  build(config);
+  build_with([](Config& c) { c.max_routing_states = 4; });
   std::vector<RoutingKey> flood;
   for (int i = 0; i < 4; ++i) {
     const Message query = forged();
@@ -212,22 +212,26 @@ TEST_F(Exhaustion, LocalRequestsTakeThePlaceOfTheOldestUnconfirmed) {
   EXPECT_FALSE(m->core().find_responding(flood[0]));
 }
 
-TEST_F(Exhaustion, AFullTableMakesTheImmediatePolicyStateless) {
-  Config config = base_config();
-  config.responder_policy = ResponderPolicy::kImmediate;
-  config.max_routing_states = 2;
-  build(config);
+TEST_F(Exhaustion, AFullTableEndsTheImmediatePolicyToo) {
+  build_with([](Config& c) {
+    c.responder_policy = ResponderPolicy::kImmediate;
+    c.max_routing_states = 2;
+  });
   for (int i = 0; i < 5; ++i) inject(forged());
   EXPECT_EQ(m->core().responding_states(), 2u);
-  const std::vector<Message> responses = sent(MessageType::kResponse, m);
-  ASSERT_EQ(responses.size(), 5u);
-  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(responses[i].header.reply_requested, i >= 2) << "a Confirm brings the state";
+  EXPECT_EQ(sent(MessageType::kResponse, m).size(), 2u);
+  // One that was asked about while there was room still is: a Confirm would bring the state.
+  m->perform(m->core().set_state_lifetime({kNslp, World::flow(*a, *b, Direction::kUpstream), std::nullopt, {}}, world.now()));
+  EXPECT_EQ(m->core().responding_states(), 0u);
+  const Outputs first = arrives_unanswered(forged());
+  inject(forged()), inject(forged());
+  m->perform(m->core().answer_query(*std::get<RecvMessage>(first.back()).check, {true, {}}, world.now()));
+  EXPECT_EQ(m->core().responding_states(), 2u);
+  EXPECT_TRUE(sent(MessageType::kResponse, m).back().header.reply_requested);
 }
 
 TEST_F(Exhaustion, QueriesThatWaitForTheApplicationAreBounded) {
-  Config config = base_config();
-  config.max_pending_queries = 3;
-  build(config);
+  build_with([](Config& c) { c.max_pending_queries = 3; });
   std::size_t asked = 0, passed = 0;
   for (int i = 0; i < 10; ++i) {
     const Outputs outputs = arrives_unanswered(forged());
@@ -244,9 +248,7 @@ TEST_F(Exhaustion, QueriesThatWaitForTheApplicationAreBounded) {
 }
 
 TEST_F(Exhaustion, SoAreTheirBytes) {
-  Config config = base_config();
-  config.max_pending_bytes = 40000;
-  build(config);
+  build_with([](Config& c) { c.max_pending_bytes = 40000; });
   Message query = forged();
   query.nslp_data = words(2500);
   std::size_t asked = 0;
@@ -260,9 +262,7 @@ TEST_F(Exhaustion, SoAreTheirBytes) {
 }
 
 TEST_F(Exhaustion, ConnectionsThatNobodyClaimsMakeRoomOldestFirst) {
-  Config config = base_config();
-  config.max_associations = 4;
-  build(config);
+  build_with([](Config& c) { c.max_associations = 4; });
   a->send(reliable());
   world.run_for(seconds(1));
   ASSERT_EQ(m->core().associations(), 1u);
@@ -287,9 +287,7 @@ TEST_F(Exhaustion, ConnectionsThatNobodyClaimsMakeRoomOldestFirst) {
 }
 
 TEST_F(Exhaustion, AFullTableOfAssociationsInUseRefuses) {
-  Config config = base_config();
-  config.max_associations = 1;
-  build(config);
+  build_with([](Config& c) { c.max_associations = 1; });
   a->send(reliable());
   world.run_for(seconds(1));
   EXPECT_EQ(m->core().accept_association({IpAddress::v4(0xcb007107), false, {}}, world.now()), AssociationId{});
@@ -299,9 +297,7 @@ TEST_F(Exhaustion, AFullTableOfAssociationsInUseRefuses) {
 }
 
 TEST_F(Exhaustion, UnclaimedConnectionsBringNoLongMessages) {
-  Config config = base_config();
-  config.max_unclaimed_message = 1000;
-  build(config);
+  build_with([](Config& c) { c.max_unclaimed_message = 1000; });
   const AssociationId id = m->core().accept_association({a->address, false, {}}, world.now());
   Bytes head(8);
   head[0] = std::byte{1};
@@ -315,10 +311,10 @@ TEST_F(Exhaustion, UnclaimedConnectionsBringNoLongMessages) {
 }
 
 TEST_F(Exhaustion, IncompleteMessagesOfAllAssociationsAreBounded) {
-  Config config = base_config();
-  config.max_stream_bytes = 2500;
-  config.max_unclaimed_message = 1000;
-  build(config);
+  build_with([](Config& c) {
+    c.max_stream_bytes = 2500;
+    c.max_unclaimed_message = 1000;
+  });
   Bytes part(900);
   part[0] = std::byte{1};
   part[1] = std::byte{3};
@@ -337,9 +333,7 @@ TEST_F(Exhaustion, IncompleteMessagesOfAllAssociationsAreBounded) {
 }
 
 TEST_F(Exhaustion, HandlesOfPeersThatHoldNoStateAreBounded) {
-  Config config = base_config();
-  config.max_peers = 4;
-  build(config);
+  build_with([](Config& c) { c.max_peers = 4; });
   const RoutingKey key = establish();
   const SiiHandle in_use = m->core().find_responding(key)->sii;
   for (std::uint32_t i = 0; i < 100; ++i) {
@@ -355,11 +349,11 @@ TEST_F(Exhaustion, HandlesOfPeersThatHoldNoStateAreBounded) {
 }
 
 TEST_F(Exhaustion, AnswersToStrangersLeaveRoomForTheNodesOwnMessages) {
-  Config config = base_config();
-  config.send_rate = 1;
-  config.send_burst = 1;
-  config.send_queue = 20;
-  build(config);
+  build_with([](Config& c) {
+    c.send_rate = 1;
+    c.send_burst = 1;
+    c.send_queue = 20;
+  });
   for (int i = 0; i < 100; ++i) inject(forged());
   EXPECT_EQ(m->core().waiting_datagrams(), 10u);
   for (int i = 0; i < 100; ++i) {
@@ -374,9 +368,7 @@ TEST_F(Exhaustion, AnswersToStrangersLeaveRoomForTheNodesOwnMessages) {
 
 // A peer that names absurdly short times does not set the pace.
 TEST_F(Exhaustion, ShortTimesOfAPeerDoNotMakeAStorm) {
-  Config config = base_config();
-  config.inactivity = std::chrono::hours(1);
-  build(config);
+  build_with([](Config& c) { c.inactivity = std::chrono::hours(1); });
   bend(MessageType::kResponse, [](Message& r, Datagram&) {
     r.nli->validity = Milliseconds(1);
     if (r.stack_configuration) r.stack_configuration->hold_time = Milliseconds(1);

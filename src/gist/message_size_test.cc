@@ -9,8 +9,7 @@ using MessageSize = LineTest;
 TEST_F(MessageSize, LargeOnesGoOverAssociations) {
   // RFC5971: 4.3.3-3, 4.3.3-5
   build();
-  SendMessage s = message();
-  s.data = words(400);
+  SendMessage s = sized(1600);
   a->send(s);
   world.run_for(seconds(1));
   EXPECT_FALSE(sent(MessageType::kQuery).at(0).nslp_data);
@@ -23,32 +22,26 @@ TEST_F(MessageSize, KnownPathMtuDecides) {
   // RFC5971: 4.3.3-4
   build();
   a->path_mtu_known = 1400;
-  SendMessage s = message();
-  s.data = words(200);
+  SendMessage s = sized(800);
   a->send(s);
   world.run_for(seconds(1));
   EXPECT_EQ(sent(MessageType::kQuery).at(0).nslp_data, s.data);
   a->path_mtu_known = 300;
   session = world.session();
-  s = message(2);
-  s.data = words(50);
+  s = sized(200, 2);
   a->send(s);
   world.run_for(seconds(1));
   EXPECT_EQ(on_associations(MessageType::kData).size(), 1u);
 }
 
 TEST_F(MessageSize, TheOperatorMayKnowThePaths) {
-  Config config = base_config();
-  config.path_mtu = 1280;
-  build(config);
-  SendMessage s = message();
-  s.data = words(200);
+  build_with([](Config& c) { c.path_mtu = 1280; });
+  SendMessage s = sized(800);
   a->send(s);
   world.run_for(seconds(1));
   EXPECT_EQ(sent(MessageType::kQuery).at(0).nslp_data, s.data);
   session = world.session();
-  s = message(2);
-  s.data = words(300);
+  s = sized(1200, 2);
   a->send(s);
   world.run_for(seconds(1));
   EXPECT_FALSE(sent(MessageType::kQuery).back().nslp_data);
@@ -57,11 +50,8 @@ TEST_F(MessageSize, TheOperatorMayKnowThePaths) {
 
 TEST_F(MessageSize, AQueryThatWasTooBigForTheWayGoesAgainWithoutItsPayload) {
   // RFC5971: 4.3.3-4
-  Config config = base_config();
-  config.path_mtu = 1280;
-  build(config);
-  SendMessage s = message();
-  s.data = words(200);
+  build_with([](Config& c) { c.path_mtu = 1280; });
+  SendMessage s = sized(800);
   lose(MessageType::kQuery, 1);
   a->send(s);
   ASSERT_EQ(sent(MessageType::kQuery).size(), 1u);
@@ -87,9 +77,7 @@ TEST_F(MessageSize, WhatIsTooLargeAndSentDuringTheHandshakeAsksForOneAfterwards)
   // RFC5971: 4.3.3-3
   build();
   a->send(message());
-  SendMessage large = message(2);
-  large.data = words(400);
-  a->send(large);
+  a->send(sized(1600, 2));
   a->send(message(3));
   world.run_for(seconds(1));
   std::vector<std::size_t> sizes;
@@ -100,13 +88,9 @@ TEST_F(MessageSize, WhatIsTooLargeAndSentDuringTheHandshakeAsksForOneAfterwards)
 }
 
 TEST_F(MessageSize, WhatIsTooLargeFailsAloneWithoutOne) {
-  Config config = base_config();
-  config.use_tcp = false;
-  build(config);
+  build_with([](Config& c) { c.use_tcp = false; });
   a->send(message());
-  SendMessage large = message(2);
-  large.data = words(400);
-  a->send(large);
+  a->send(sized(1600, 2));
   a->send(message(3));
   world.run_for(seconds(5));
   EXPECT_EQ(a->status_of(2)->error, SendError::kNoAssociation);

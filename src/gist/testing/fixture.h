@@ -37,6 +37,14 @@ class LineTest : public ::testing::Test {
     session = world.session();
   }
 
+  // base_config() but for what `change` does to it.
+  template <class Change>
+  void build_with(Change change) {
+    Config config = base_config();
+    change(config);
+    build(config);
+  }
+
   SendMessage message(std::uint64_t handle = 1, Direction direction = Direction::kDownstream) {
     SendMessage s;
     s.data = words(2);
@@ -49,6 +57,11 @@ class LineTest : public ::testing::Test {
   SendMessage reliable(std::uint64_t handle = 1) {
     SendMessage s = message(handle);
     s.attributes.reliable = true;
+    return s;
+  }
+  SendMessage sized(std::size_t bytes, std::uint64_t handle = 1) {
+    SendMessage s = message(handle);
+    s.data = words(bytes / 4);
     return s;
   }
   // From the responder back to the querier.
