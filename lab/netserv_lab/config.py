@@ -15,6 +15,7 @@ def text(node):
             "cache_folder": str(node.cache_folder),
             **({"program_folder": str(node.program_folder)} if node.program_folder else {}),
             "management": [str(a.ip) for end in node.host.spec.ends for a in end.addresses],
+            "withhold": node.withhold,
         }),
         ("[forwarder]", {
             "plane": node.plane,

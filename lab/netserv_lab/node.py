@@ -35,6 +35,7 @@ class Node:
         self.forwards = host.spec.netserv != "control"
         self.bypass = False
         self.workers = 1
+        self.withhold = []  # building blocks
         self.program_folder = None  # of the helpers: that of the build
         self.run_folder = folder / "run"
         self.state_folder = folder / "state"

@@ -59,6 +59,7 @@ void read_node(Section& s, Config::Node& n) {
   s.text("cache_folder", n.cache_folder);
   s.text("program_folder", n.program_folder);
   s.prefixes("management", n.management);
+  s.texts("withhold", n.withhold);
   if (s.has("address") && (n.address.is_unspecified() || n.address.is_multicast()))
     s.problem("address", "must be an address of this node");
   for (auto [key, folder] : {std::pair{"state_folder", &n.state_folder}, {"run_folder", &n.run_folder}, {"cache_folder", &n.cache_folder}})

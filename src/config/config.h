@@ -57,6 +57,7 @@ struct Config {
     std::string cache_folder = "/var/cache/netserv";
     std::string program_folder;              // of the helpers; empty: that of netservd itself
     std::vector<Prefix> management;          // addresses that no filter may match
+    std::vector<std::string> withhold;       // building blocks that this node is not to have
     bool operator==(const Node&) const = default;
   } node;
   struct Ncm {

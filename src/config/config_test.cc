@@ -25,6 +25,7 @@ TEST(Config, EveryFieldPrintsBack) {
   Config c;
   c.node.address = *IpAddress::parse("2001:db8::1");
   c.node.management = {*Prefix::parse("192.0.2.0/24")};
+  c.node.withhold = {"udp/1", "tcp/1"};
   c.node.program_folder = "/opt/\"odd\\ one\"";
   c.ncm.mode = 0600;
   c.ncm.require_digest = c.ncm.require_nonce = false;

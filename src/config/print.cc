@@ -52,6 +52,7 @@ std::string print(const Config& c) {
   line(o, "cache_folder", c.node.cache_folder);
   line(o, "program_folder", c.node.program_folder);
   line(o, "management", c.node.management);
+  line(o, "withhold", c.node.withhold);
   o += "\n[ncm]\n";
   line(o, "socket", c.ncm.socket);
   o += fmt::format("mode = 0o{:o}\n", c.ncm.mode);

@@ -119,6 +119,26 @@ class FourSites(unittest.TestCase):
         answer = deploy(lab, lab["user"].address(), NETMONITOR, "--nodes", "matching", "--dependencies", "packet/1")
         self.assertEqual((answer.each("state"), answer.status), (["ACTIVE"] * 3, 0), answer)
 
+    @in_lab("sites", start=False)
+    def test_where_nodes_differ_those_that_have_what_it_needs_install_it(self, lab):
+        user = lab["user"].address()
+        lab.nodes["middle"].withhold = ["counters/1"]
+        lab.start()
+
+        def outcome(nodes, needs):
+            answer = deploy(lab, user, NETMONITOR, "--nodes", nodes, "--dependencies", needs)
+            self.assertEqual(answer.names, SITES, answer)
+            installed = [name for name, node in lab.nodes.items() if node.module(NETMONITOR)]
+            lab.publisher.toward(user, "remove", NETMONITOR, check=False)
+            until(lambda: not any(node.module(NETMONITOR) for node in lab.nodes.values()), "it is removed")
+            return answer.each("code"), answer.json["outcome"], answer.status, installed
+
+        # A node that is passed by does not count; one that refuses does.
+        self.assertEqual(outcome("matching", "packet/1,counters/1"), ([201, 102, 201], "all", 0, ["west", "east"]))
+        self.assertEqual(outcome("all", "packet/1,counters/1"), ([201, 516, 201], "some", 6, ["west", "east"]))
+        self.assertEqual(outcome("first=2", "packet/1,counters/1"), ([201, 516, 201], "some", 6, ["west", "east"]))
+        self.assertEqual(outcome("matching", "packet/1,teleport/1"), ([102] * 3, "no node", 4, []))
+
     @in_lab("chain")
     def test_twenty_nodes_answer_in_the_order_of_the_path(self, lab):
         answer = lab.publisher.toward(lab["user"].address(), "probe", "--kind", "node")

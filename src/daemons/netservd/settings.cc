@@ -51,6 +51,7 @@ node::Settings node_settings(const config::Config& config) {
   node::Settings s;
   s.node_address = config.node.address.to_string();
   s.blocks = node_blocks();
+  for (const std::string& block : config.node.withhold) std::erase(s.blocks, block);
   s.parallel_installs = config.helpers.parallel;
   s.container_idle = std::chrono::seconds(config.containers.idle_seconds);
   s.container_addresses = container_addresses(config.containers);
