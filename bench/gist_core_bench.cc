@@ -3,7 +3,12 @@
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
+#include <numeric>
+#include <random>
+#include <vector>
 
 #include "gist/core.h"
 #include "gist_crypto/openssl_crypto.h"
@@ -116,26 +121,51 @@ void handshake(benchmark::State& state) {
 }
 BENCHMARK(handshake);
 
-// What a look-up of a state costs by itself, with so many of them.
+// What a look-up of a state costs by itself, with so many of them. `probes`: entries of the index that it looks at; one
+// state is compared whatever their number, so that what grows is the wait for memory (the rows `memory`).
 void lookup(benchmark::State& state) {
   Pair pair;
   const auto states = static_cast<std::uint64_t>(state.range(0));
   while (pair.sessions < states) pair.handshake();
-  std::vector<RoutingKey> keys;
-  for (std::uint64_t i = 0; i < states; ++i) {
+  const auto key = [&](std::uint64_t i) {
     const SendMessage s = pair.message(1 + i * 7919 % states);
-    keys.push_back({inverted(s.mri), s.session, s.nslp});
-  }
-  std::size_t next = 0;
+    return RoutingKey{inverted(s.mri), s.session, s.nslp};
+  };
+  RoutingKey looked_for = key(0);
+  std::uint64_t next = 0;
   for (auto _ : state) {
-    const Responding* found = pair.b.find_responding(keys[next]);
+    const std::uint64_t session = 1 + ++next * 7919 % states;
+    std::memcpy(looked_for.session.bytes.data(), &session, sizeof session);
+    const Responding* found = pair.b.find_responding(looked_for);
     if (!found) return state.SkipWithError("a state is missing");
     benchmark::DoNotOptimize(found);
-    if (++next == keys.size()) next = 0;
   }
+  RoutingKeyHash::Seed seed;
+  pair.crypto.fill(std::as_writable_bytes(std::span(seed)));
+  StateTable<Responding> same{RoutingKeyHash(seed)};
+  for (std::uint64_t i = 0; i < states; ++i) same.add(key(i), i + 1);
+  std::size_t probes = 0;
+  for (std::uint64_t i = 0; i < states; ++i) probes += same.probes(key(i));
+  state.counters["probes"] = static_cast<double>(probes) / static_cast<double>(states);
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(lookup)->Arg(100)->Arg(10000)->Arg(100000);
+BENCHMARK(lookup)->Arg(100)->Arg(1000)->Arg(10000)->Arg(30000)->Arg(100000);
+
+// What one dependent access to as much memory as so many states take costs here.
+void memory(benchmark::State& state) {
+  struct alignas(64) Line {
+    std::uint32_t next = 0;
+  };
+  std::vector<Line> lines(static_cast<std::size_t>(state.range(0)) * sizeof(Responding) / sizeof(Line));
+  std::vector<std::uint32_t> order(lines.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::shuffle(order.begin(), order.end(), std::mt19937(1));
+  for (std::size_t i = 0; i < order.size(); ++i) lines[order[i]].next = order[(i + 1) % order.size()];
+  std::uint32_t at = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(at = lines[at].next);
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(memory)->Arg(100)->Arg(1000)->Arg(10000)->Arg(30000)->Arg(100000);
 
 // One Data message through both nodes with so many routing states in the tables.
 void data(benchmark::State& state) {
