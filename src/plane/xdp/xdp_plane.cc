@@ -97,14 +97,18 @@ Status XdpPlane::take_up(const Opening& opening) {
         if (socket.ifindex == interface.ifindex) fds[socket.queue] = socket.fd;
     NETSERV_TRY(program_->set_port(interface.ifindex, fds));
   }
-  describe();
+  describe(opening);
   return {};
 }
 
-void XdpPlane::describe() {
+// One that has come since is described when it is opened.
+void XdpPlane::describe(const Opening& opening) {
+  auto is_open = [&](const Interface& interface) {
+    return std::ranges::any_of(opening.interfaces, [&](const XdpInterface& o) { return o.ifindex == interface.ifindex; });
+  };
   description_.clear();
   for (const Interface& interface : interfaces_) {
-    if (interface.ifindex == 0) continue;
+    if (!is_open(interface)) continue;
     if (!description_.empty()) description_ += "; ";
     description_ += fmt::format("{} {} {}, {} {}", interface.name, to_string(interface.mode),
                                 zero_copy_ ? "zero-copy" : "copy", interface.queues,
@@ -115,7 +119,7 @@ void XdpPlane::describe() {
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     description_ += fmt::format("; worker {}:", i);
     for (const Interface& interface : interfaces_)
-      for (std::size_t queue = i; interface.ifindex != 0 && queue < interface.queues; queue += parts_.size())
+      for (std::size_t queue = i; is_open(interface) && queue < interface.queues; queue += parts_.size())
         description_ += fmt::format(" {}/{}", interface.name, queue);
   }
 }

@@ -55,7 +55,7 @@ class XdpPlane final : public LivePlane {
   Status attach(Interface& interface);
   std::shared_ptr<Opening> prepare_opening() const;
   Status take_up(const Opening& opening);
-  void describe();
+  void describe(const Opening& opening);
   void reopen(TimePoint now);
 
   std::unique_ptr<XdpProgram> program_;
