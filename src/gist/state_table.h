@@ -1,5 +1,5 @@
-// Routing states by key and by id, for a hundred thousand of them: two flat indexes over states that lie side by side
-// and never move. A look-up touches the index and the state, whatever the number of states.
+// Routing states by key and by id, for a hundred thousand of them: a flat index over states that lie side by side and
+// never move. A look-up touches the index and the state, whatever the number of states; an id says where its state is.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/result.h"
 #include "gist/flat_index.h"
 #include "gist/routing_key.h"
 
@@ -28,7 +29,9 @@ class StateTable {
     }));
   }
   State* by_id(std::uint64_t id) const {
-    return at(by_id_.find(short_hash(id), [&](std::uint32_t s) { return slot(s).id == id; }));
+    const auto s = static_cast<std::uint32_t>(id & FlatIndex::kMaxSlots);
+    if (id == 0 || s >= chunks_.size() * kChunk || slot(s).id != id) return nullptr;
+    return &slot(s);
   }
   std::size_t size() const { return size_; }
   // How many entries of the index a look-up of this key visits, which must be there.
@@ -37,25 +40,23 @@ class StateTable {
     return by_key_.probes(hash, by_key_.find(hash, [&](std::uint32_t s) { return slot(s).key == key; }));
   }
 
-  // Neither key nor id may be there yet; the id is not 0.
-  State& add(RoutingKey key, std::uint64_t id) {
+  // The key may not be there yet. The state's id is `number`, which is not 0, and below it the state's place: it is as
+  // unique as the number, and greater than those with lower numbers.
+  State& add(RoutingKey key, std::uint64_t number) {
     if (free_.empty()) add_chunk();
     const std::uint32_t s = free_.back();
     free_.pop_back();
-    by_key_.insert(short_hash(key), s);
-    by_id_.insert(short_hash(id), s);
+    by_key_.insert(short_hash(key), s, hash_of());
     ++size_;
     State& state = slot(s);
     state.key = std::move(key);
-    state.id = id;
+    state.id = number << FlatIndex::kSlotBits | s;
     return state;
   }
 
   void erase(State& state) {
-    const std::uint64_t id = state.id;
-    const std::uint32_t s = by_id_.find(short_hash(id), [&](std::uint32_t at) { return slot(at).id == id; });
-    by_key_.erase(short_hash(state.key), s);
-    by_id_.erase(short_hash(id), s);
+    const auto s = static_cast<std::uint32_t>(state.id & FlatIndex::kMaxSlots);
+    by_key_.erase(short_hash(state.key), s, hash_of());
     state = State{};
     free_.push_back(s);
     --size_;
@@ -73,7 +74,9 @@ class StateTable {
   static constexpr std::uint32_t kChunk = 64;
 
   std::uint32_t short_hash(const RoutingKey& key) const { return static_cast<std::uint32_t>(hash_(key)); }
-  static std::uint32_t short_hash(std::uint64_t id) { return static_cast<std::uint32_t>(id * 0x9e3779b97f4a7c15ull >> 32); }
+  auto hash_of() const {
+    return [this](std::uint32_t s) { return short_hash(slot(s).key); };
+  }
   State& slot(std::uint32_t s) const { return chunks_[s / kChunk][s % kChunk]; }
   State* at(std::uint32_t s) const { return s == FlatIndex::kNone ? nullptr : &slot(s); }
   // Among many states none is in the caches: all of this one is fetched at once rather than line by line.
@@ -83,12 +86,13 @@ class StateTable {
   }
   void add_chunk() {
     const auto first = static_cast<std::uint32_t>(chunks_.size()) * kChunk;
+    NETSERV_CHECK(first + kChunk <= FlatIndex::kMaxSlots);
     chunks_.push_back(std::make_unique<State[]>(kChunk));
     for (std::uint32_t i = kChunk; i > 0; --i) free_.push_back(first + i - 1);
   }
 
   RoutingKeyHash hash_;
-  FlatIndex by_key_, by_id_;
+  FlatIndex by_key_;
   std::vector<std::unique_ptr<State[]>> chunks_;
   std::vector<std::uint32_t> free_;
   std::size_t size_ = 0;

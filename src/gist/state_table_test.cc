@@ -50,7 +50,9 @@ TEST(StateTable, AgreesWithAMapWhateverTheOrder) {
     ASSERT_EQ(found, expected == model.end() ? nullptr : expected->second.second) << "and it never moves";
     if (!found) continue;
     EXPECT_EQ(found->value, static_cast<int>(probe));
+    EXPECT_EQ(found->id >> FlatIndex::kSlotBits, expected->second.first);
     EXPECT_EQ(table.by_id(found->id), found);
+    EXPECT_FALSE(table.by_id(found->id + (1ull << FlatIndex::kSlotBits))) << "of another time";
   }
   EXPECT_EQ(table.size(), model.size());
   std::size_t visited = 0;
@@ -59,17 +61,17 @@ TEST(StateTable, AgreesWithAMapWhateverTheOrder) {
     EXPECT_TRUE(model.contains(static_cast<std::uint64_t>(row.value)));
   });
   EXPECT_EQ(visited, model.size());
-  EXPECT_FALSE(table.by_id(last_id + 1));
+  for (const std::uint64_t id : {std::uint64_t{0}, std::uint64_t{FlatIndex::kMaxSlots}, last_id}) EXPECT_FALSE(table.by_id(id));
 }
 
-// The number of steps does not grow with that of states: three quarters full at most, an open table takes (1 + 1/(1-a))/2.
+// The number of steps does not grow with that of states: four fifths full at most, an open table takes (1 + 1/(1-a))/2.
 TEST(StateTable, ALookUpTakesAsManyStepsAmongManyAsAmongFew) {
-  for (const std::uint64_t states : {100u, 1000u, 10000u, 49000u}) {
+  for (const std::uint64_t states : {100u, 1000u, 10000u, 52000u}) {
     StateTable<Row> table(kHash);
     for (std::uint64_t n = 0; n < states; ++n) table.add(key(n), n + 1);
     std::size_t probes = 0;
     for (std::uint64_t n = 0; n < states; ++n) probes += table.probes(key(n));
-    EXPECT_LT(static_cast<double>(probes) / static_cast<double>(states), 2.7) << states;
+    EXPECT_LT(static_cast<double>(probes) / static_cast<double>(states), 3.2) << states;
   }
 }
 
@@ -77,10 +79,11 @@ TEST(StateTable, ALookUpTakesAsManyStepsAmongManyAsAmongFew) {
 TEST(FlatIndex, CollisionsAreOnlySlow) {
   FlatIndex index;
   const auto is = [](std::uint32_t wanted) { return [wanted](std::uint32_t slot) { return slot == wanted; }; };
-  for (std::uint32_t i = 0; i < 50; ++i) index.insert(i % 2 ? 5 : 0xfffffff5, i);
-  for (std::uint32_t i = 0; i < 50; i += 3) index.erase(i % 2 ? 5 : 0xfffffff5, i);
+  const auto hash_of = [](std::uint32_t slot) { return slot % 2 ? 5 : 0xfffffff5; };
+  for (std::uint32_t i = 0; i < 50; ++i) index.insert(hash_of(i), i, hash_of);
+  for (std::uint32_t i = 0; i < 50; i += 3) index.erase(hash_of(i), i, hash_of);
   for (std::uint32_t i = 0; i < 50; ++i)
-    EXPECT_EQ(index.find(i % 2 ? 5 : 0xfffffff5, is(i)), i % 3 == 0 ? FlatIndex::kNone : i) << i;
+    EXPECT_EQ(index.find(hash_of(i), is(i)), i % 3 == 0 ? FlatIndex::kNone : i) << i;
 }
 
 TEST(RoutingKeyHash, EveryFieldCountsAndSoDoesTheSecret) {
