@@ -96,6 +96,23 @@ TEST_F(HelperTest, LessOptimisationIsTriedBeforeAModuleIsRefused) {
   EXPECT_EQ(level, "-O1");
 }
 
+// What no module that compiles within the limits could show: a frame larger than the stack's guard is probed page by page.
+TEST_F(HelperTest, TheStackIsProbedWhateverIsOptimised) {
+  write_input(test::with_manifest(kModule));
+  job_.compiler = folder_.path() + "/compiler";
+  std::ofstream(job_.compiler) << "#!/bin/sh\necho \"$*\" >> asked\ncp asked module.so\n[ $1 = -O1 ] || { echo out of memory >&2; exit 1; }\n";
+  fs::permissions(job_.compiler, fs::perms::owner_all | fs::perms::others_read | fs::perms::others_exec);
+  const HelperAnswer answer = run_helper(job_);
+  ASSERT_TRUE(answer.ok) << answer.json;
+  std::ifstream object(job_.output);
+  std::string with_O2, with_O1;
+  ASSERT_TRUE(std::getline(object, with_O2) && std::getline(object, with_O1));
+  for (const std::string& line : {with_O2, with_O1}) {
+    EXPECT_THAT(line, HasSubstr(" -fstack-clash-protection "));
+    EXPECT_THAT(line, HasSubstr(" -fno-optimize-sibling-calls "));
+  }
+}
+
 TEST_F(HelperTest, AMissingInputIsNamed) {
   const auto result = decode_answer(run_helper(job_).json);
   ASSERT_FALSE(result);

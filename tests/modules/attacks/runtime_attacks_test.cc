@@ -2,10 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <fstream>
 
 #include "netserv/abi.h"
+#include "runtime/wasm/guest_call.h"
 #include "support/module_fixture.h"
 
 namespace netserv {
@@ -224,6 +228,27 @@ TEST_F(Attack, AFaultOfOurOwnStillKills) {
         *reinterpret_cast<volatile int*>(address) = 1;
       },
       "");
+}
+
+// Not even in a host function that a module has called, at an address where the module's own fault would be a trap.
+TEST_F(Attack, AFaultOfAHostFunctionStillKills) {
+  struct FaultyHost : test::RememberingHost {
+    void log(ModuleSlot, int, std::string_view) override {
+      *const_cast<volatile std::byte*>(runtime::g_guest.memory_high - 8) = std::byte{1};
+    }
+  } faulty;
+  const std::string object = compile_or_die(process("(call $log (i32.const 1) (i32.const 16) (i32.const 1))",
+                                                    R"((import "log/1" "write" (func $log (param i32 i32 i32))))"));
+  auto module = runtime().load(spec(object, "module"), faulty);
+  ASSERT_TRUE(module) << module.error().message();
+  auto batch = packets({1});
+  constexpr int kSurvived = 7;
+  EXPECT_EXIT(
+      {
+        (void)(*module)->process(batch);
+        _exit(kSurvived);
+      },
+      [](int status) { return !(WIFEXITED(status) && WEXITSTATUS(status) == kSurvived); }, "");
 }
 
 }  // namespace
