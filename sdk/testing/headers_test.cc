@@ -94,6 +94,10 @@ TEST(Headers, FragmentsAreNoDatagrams) {
   ASSERT_TRUE(netserv_parse_ip(six.data(), static_cast<std::uint32_t>(six.size()), &ip));
   EXPECT_TRUE(ip.fragment);
   EXPECT_FALSE(netserv_parse_udp(&ip, &udp));
+  Bytes later = ipv6(44, {0, 0, 0, 8, 0, 0, 0, 0, 17, 255, 0, 0, 0, 0, 0, 0});  // no extension header, whatever it looks like
+  ASSERT_TRUE(netserv_parse_ip(later.data(), static_cast<std::uint32_t>(later.size()), &ip));
+  EXPECT_TRUE(ip.fragment);
+  EXPECT_EQ(ip.header_length, 48u);
 }
 
 TEST(Headers, Tcp) {

@@ -313,6 +313,41 @@ TEST_F(ForwarderTest, AnObserverIsToldHowManyCopiesItDidNotGet) {
   EXPECT_EQ(lost.back(), 7u);
 }
 
+// Of what the plane has forwarded itself, as of what comes this way.
+TEST_F(ForwarderTest, ObserversGetNoCopiesOfWhatIsNoModulesBusiness) {
+  std::vector<std::uint32_t> copies;
+  add(1, [&](const ring::SubmitDescriptor& d, std::span<std::byte>, ring::Completion&) { copies.push_back(d.original_length); });
+  ipc::ModuleFilter observer = all_udp();
+  observer.observer = true;
+  set_filters(1, {observer});
+  forwarder.set_reserved(forward::ReservedAddresses({*Prefix::parse("10.0.2.9")}));
+  auto copies_of = [&](Bytes bytes) {
+    forward::Packet copy;
+    copy.data = bytes.data();
+    copy.original_length = static_cast<std::uint32_t>(bytes.size());
+    copy.length = copy.capacity = 40;  // cut
+    copies.clear();
+    forwarder.on_copies({&copy, 1}, 1, now);
+    run(1);
+    return copies;
+  };
+  const std::string long_payload(100, 'x');
+  UdpSpec spec{"10.0.1.1", "10.0.2.2", 4000, 5060, long_payload};
+  EXPECT_EQ(copies_of(make_udp(spec)), std::vector<std::uint32_t>{128});
+  spec.to_port = 270;
+  EXPECT_TRUE(copies_of(make_udp(spec)).empty()) << "signalling";
+  spec.to_port = 5060, spec.to = "10.0.2.9";
+  EXPECT_TRUE(copies_of(make_udp(spec)).empty()) << "reserved";
+  spec.to = "10.0.2.2", spec.more_fragments = true;
+  EXPECT_TRUE(copies_of(make_udp(spec)).empty()) << "fragment";
+  spec.more_fragments = false;
+  forwarder.set_drain(true);
+  EXPECT_TRUE(copies_of(make_udp(spec)).empty()) << "draining";
+  forwarder.set_drain(false);
+  configure(1, 0, 0, false);
+  EXPECT_TRUE(copies_of(make_udp(spec)).empty()) << "disabled";
+}
+
 TEST_F(ForwarderTest, AContainerThatKeepsUsBusyWithNonsenseIsCutOff) {
   add(1, pass);
   auto& ring = containers[1]->ring();
