@@ -84,7 +84,9 @@ class Scale:
                 self.bed.deploy(node, MODULE, FILE, publisher=publisher, port=PORT + i, url=publishers[0].url(FILE))
             took = time.monotonic() - start
             groups = memory.containers(node.container_processes())
-            idle = memory.idle_share(groups + [node.netservd.pid, node.forwarder.pid])
+            daemons = [node.netservd.pid, node.forwarder.pid]
+            shares = memory.idle_shares({"containers": groups, "netservd": daemons[:1], "forwarder": daemons[1:]})
+            idle = sum(shares.values())
             count = len(publishers)
             private = sum(memory.private_bytes(pid) for pid in groups) / count
             self.rows += [
@@ -93,7 +95,8 @@ class Scale:
                  "target": MEMORY_TARGET, "sense": "at most"},
                 {"name": f"resident/{count}/idle_cpu", "value": idle, "unit": "cores", "target": 0.005, "sense": "at most"},
             ]
-            print(f"  {count} resident: {took:.1f} s to start, {private / 1e6:.2f} MB private each, idle {idle:.2%} of a core")
+            print(f"  {count} resident: {took:.1f} s to start, {private / 1e6:.2f} MB private each, idle {idle:.2%} of a core ("
+                  + ", ".join(f"{name} {share:.2%}" for name, share in shares.items()) + ")")
 
 
 def run(folder, options, threads):

@@ -24,8 +24,15 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def idle_share(pids, seconds=10):
-    """Share of one core that they use together while nothing happens."""
-    before = sum(map(cpu_seconds, pids))
+def idle_shares(groups, seconds=10):
+    """Share of one core that each named group of processes uses while nothing happens."""
+    def spent():
+        return {name: sum(map(cpu_seconds, pids)) for name, pids in groups.items()}
+
+    before = spent()
     time.sleep(seconds)
-    return (sum(map(cpu_seconds, pids)) - before) / seconds
+    return {name: (after - before[name]) / seconds for name, after in spent().items()}
+
+
+def idle_share(pids, seconds=10):
+    return idle_shares({"all": pids}, seconds)["all"]

@@ -14,6 +14,7 @@
 #include "ring/ring_producer.h"
 #include "sys/clock.h"
 #include "wire/ipc/archive.h"
+#include "wire/ipc/stats_pages.h"
 
 namespace netserv::daemons {
 namespace {
@@ -214,10 +215,14 @@ void ForwarderService::handle(const ipc::SetDrain& m) {
   report_plane(update_plane());
 }
 
-void ForwarderService::handle(const ipc::GetForwarderStats&) {
+void ForwarderService::handle(const ipc::GetForwarderStats& m) {
+  if (m.from != 0) return send(ipc::stats_page(stats_, m.from));
   auto shares = std::make_shared<std::vector<ipc::ForwarderStats>>(crew_->size());  // each worker writes its own
   crew_->on_each([shares](std::size_t number, ForwarderWorker& worker) { (*shares)[number] = worker.stats(); },
-                 [this, shares] { send(sum(*shares)); });
+                 [this, shares] {
+                   stats_ = sum(*shares);
+                   send(ipc::stats_page(stats_, 0));
+                 });
 }
 
 ipc::ForwarderStats ForwarderService::sum(const std::vector<ipc::ForwarderStats>& shares) {

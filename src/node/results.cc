@@ -273,7 +273,7 @@ void Stepper::said(const ipc::FiltersSet& set) {
 }
 
 void Stepper::said(const ipc::ForwarderStats& stats) {
-  state().plane_detail = stats.plane_detail;
+  if (stats.from == 0) state().plane_detail = stats.plane_detail;
   for (const ipc::ContainerCounters& counters : stats.containers)
     if (!find(counters.container)) act(SendForwarder{ipc::RemoveContainer{counters.container}});
 }

@@ -1,6 +1,7 @@
 // netserv-forwarder on a router in a namespace, with the netfilter plane (real NFQUEUE, real rules) and with the xdp
 // plane (a real XDP program on both interfaces): the same packets, a container process at the far end of the ring.
 #include "live_plane.h"
+#include "wire/ipc/stats_pages.h"
 
 namespace netserv::test {
 namespace {
@@ -55,6 +56,29 @@ TEST_P(LiveTraffic, FiltersStayWhenNetservdIsGone) {
   EXPECT_EQ(receive(client), "pong 1");
   connect();
   EXPECT_EQ(stats()["processed_replied"], 1u);
+}
+
+TEST_P(LiveTraffic, TheCountersOfHundredsOfContainersAreToldAPageAtATime) {
+  constexpr std::uint32_t kContainers = 200;
+  for (std::uint32_t i = 1; i <= kContainers; ++i) {
+    ipc::ConfigureContainer config;
+    config.container = ContainerId(i);
+    config.publisher = "alice";
+    tell(config);
+    answer<ipc::ContainerRing>();
+  }
+  ipc::StatsPages pages;
+  std::optional<ipc::ForwarderStats> all;
+  for (std::uint32_t from = 0; !all;) {
+    tell(ipc::GetForwarderStats{from});
+    auto progress = pages.add(answer<ipc::ForwarderStats>());
+    ASSERT_TRUE(progress.all || progress.next > from);
+    from = progress.next;
+    all = std::move(progress.all);
+  }
+  ASSERT_EQ(all->containers.size(), kContainers);
+  EXPECT_EQ(all->containers.back().container, ContainerId(kContainers));
+  EXPECT_TRUE(all->node.contains("packets_in"));
 }
 
 TEST_P(LiveTraffic, DrainLetsEverythingPass) {

@@ -48,6 +48,7 @@ void ForwarderLink::reset(const std::string& reason) {
   channel_.close();
   rings_.clear();
   stats_ = {};
+  pages_ = {};
   on_retry_ = loop_.after(kRetry, [this] { connect(); });
   if (std::exchange(up_, false)) emit_(node::ForwarderGone{reason});
 }
@@ -77,8 +78,12 @@ void ForwarderLink::receive() {
     }
     if (auto* ring = std::get_if<ipc::ContainerRing>(&*message)) rings_[ring->container] = std::move(datagram.fds);
     if (auto* stats = std::get_if<ipc::ForwarderStats>(&*message)) {
-      stats_ = *stats;
-      reports_++;
+      auto progress = pages_.add(*stats);
+      if (progress.next != 0) send(ipc::GetForwarderStats{progress.next});
+      if (progress.all) {
+        stats_ = *std::move(progress.all);
+        reports_++;
+      }
     }
     if (up_) emit_(node::ForwarderSaid{std::move(*message)});
   }

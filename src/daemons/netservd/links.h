@@ -15,6 +15,7 @@
 #include "node/events.h"
 #include "sys/event_loop.h"
 #include "sys/seqpacket.h"
+#include "wire/ipc/stats_pages.h"
 
 namespace netserv::daemon {
 
@@ -44,6 +45,7 @@ class ForwarderLink {
   bool up_ = false;
   sys::EventHandle on_readable_, on_retry_;
   std::map<ContainerId, std::vector<sys::UniqueFd>> rings_;
+  ipc::StatsPages pages_;
   ipc::ForwarderStats stats_;
   std::uint64_t reports_ = 0;
 };

@@ -9,7 +9,7 @@
 //   SetFilters                       FiltersSet
 //   SetDrain                         (nothing)
 //   SetReserved                      (nothing)
-//   GetForwarderStats                ForwarderStats
+//   GetForwarderStats                ForwarderStats (a page; stats_pages.h)
 //                                    ContainerStalled, ContainerResumed, RingCorrupted, PlaneProblem: unasked
 #pragma once
 
@@ -24,7 +24,7 @@
 
 namespace netserv::ipc {
 
-inline constexpr std::uint32_t kForwarderProtocol = 6;
+inline constexpr std::uint32_t kForwarderProtocol = 7;
 inline constexpr std::size_t kMaxControlBytes = 128 * 1024;  // one message
 
 struct ForwarderHello {
@@ -92,9 +92,11 @@ struct SetReserved {
   template <class A> void fields(A& a) { a(prefixes); }
 };
 
+// From 0 on the counters are gathered anew; later pages are of the same moment.
 struct GetForwarderStats {
+  std::uint32_t from = 0;  // how many containers to leave out: ForwarderStats::next
   bool operator==(const GetForwarderStats&) const = default;
-  template <class A> void fields(A& a) { a(); }
+  template <class A> void fields(A& a) { a(from); }
 };
 
 using ToForwarder = std::variant<ForwarderHello, ConfigureContainer, RemoveContainer, SetFilters, SetDrain,
@@ -136,10 +138,12 @@ struct ContainerCounters {
 };
 struct ForwarderStats {
   std::map<std::string, std::uint64_t> node;
-  std::vector<ContainerCounters> containers;
+  std::vector<ContainerCounters> containers;  // in a message: at most kStatsContainers
   std::string plane_detail = {};  // as in ForwarderWelcome, but of now: interfaces change
+  std::uint32_t from = 0;         // containers before these
+  std::uint32_t next = 0;         // ask from there for more; 0: these are the last
   bool operator==(const ForwarderStats&) const = default;
-  template <class A> void fields(A& a) { a(node, containers, plane_detail); }
+  template <class A> void fields(A& a) { a(node, containers, plane_detail, from, next); }
 };
 
 // No answer within the stall limit: its packets pass by until it answers again.

@@ -4,6 +4,7 @@
 #include "wire/ipc/archive.h"
 #include "wire/ipc/container_messages.h"
 #include "wire/ipc/forwarder_messages.h"
+#include "wire/ipc/stats_pages.h"
 
 namespace netserv::ipc {
 namespace {
@@ -54,12 +55,55 @@ TEST(ForwarderMessages, RoundTrip) {
        {ToForwarder(ForwarderHello{}),
         ToForwarder(ConfigureContainer{ContainerId(7), "jane", -1, 2, {*Prefix::parse("10.0.0.0/8")}, 100, false}),
         ToForwarder(SetFilters{ContainerId(7), 9, {{filter, ModuleSlot(1), true, true, 64, 10}, {}}}),
-        ToForwarder(SetDrain{true}), ToForwarder(GetForwarderStats{}),
+        ToForwarder(SetDrain{true}), ToForwarder(GetForwarderStats{64}),
         ToForwarder(SetReserved{{*Prefix::parse("10.0.0.0/8")}})})
     expect_round_trip(m);
   for (const FromForwarder& m : {FromForwarder(ForwarderWelcome{1, "fake", "", "configured", 2, 4}), FromForwarder(ContainerRing{ContainerId(7)}),
-                                 FromForwarder(ForwarderStats{{{"packets", 1}}, {{ContainerId(7), {{"drop", 2}}}}, "native"})})
+                                 FromForwarder(ForwarderStats{{{"packets", 1}}, {{ContainerId(7), {{"drop", 2}}}}, "native", 64, 128})})
     expect_round_trip(m);
+}
+
+// With names as long as the forwarder's, and more of them.
+ForwarderStats stats_of(std::uint32_t containers) {
+  ForwarderStats all{{{"packets_in", 5}}, {}, "native"};
+  for (std::uint32_t i = 1; i <= containers; ++i) {
+    ContainerCounters& c = all.containers.emplace_back(ContainerCounters{ContainerId(i), {}});
+    for (int n = 0; n < 48; ++n) c.counters["ring_bad_completions_" + std::to_string(n)] = i;
+  }
+  return all;
+}
+
+TEST(ForwarderStatsPages, EachFitsIntoAMessageAndTogetherTheyAreAll) {
+  for (std::uint32_t containers : {0u, 1u, kStatsContainers, kStatsContainers + 1, 1000u}) {
+    ForwarderStats all = stats_of(containers);
+    StatsPages pages;
+    StatsPages::Progress progress;
+    std::uint32_t from = 0, asked = 0;
+    do {
+      ForwarderStats page = stats_page(all, from);
+      EXPECT_LE(encode(FromForwarder(page)).size(), kMaxControlBytes);
+      progress = pages.add(page);
+      from = progress.next;
+      ++asked;
+    } while (!progress.all && asked < 100);
+    ASSERT_TRUE(progress.all);
+    EXPECT_EQ(*progress.all, all);
+    EXPECT_EQ(asked, std::max(1u, (containers + kStatsContainers - 1) / kStatsContainers));
+  }
+}
+
+TEST(ForwarderStatsPages, APageThatWasOvertakenIsLeftOut) {
+  ForwarderStats all = stats_of(3 * kStatsContainers);
+  StatsPages pages;
+  EXPECT_EQ(pages.add(stats_page(all, 0)).next, kStatsContainers);
+  EXPECT_EQ(pages.add(stats_page(all, 0)).next, kStatsContainers);  // asked anew
+  EXPECT_EQ(pages.add(stats_page(all, kStatsContainers)).next, 2 * kStatsContainers);
+  auto twice = pages.add(stats_page(all, kStatsContainers));
+  EXPECT_EQ(twice.next, 0u);
+  EXPECT_FALSE(twice.all);
+  EXPECT_EQ(pages.add(stats_page(all, 2 * kStatsContainers)).all, all);
+  // The forwarder has been started again since: it has fewer.
+  EXPECT_EQ(stats_page(stats_of(1), kStatsContainers).containers.size(), 0u);
 }
 
 TEST(Decoding, RefusesValuesOutOfRange) {
