@@ -32,7 +32,3 @@ def idle_shares(groups, seconds=10):
     before = spent()
     time.sleep(seconds)
     return {name: (after - before[name]) / seconds for name, after in spent().items()}
-
-
-def idle_share(pids, seconds=10):
-    return idle_shares({"all": pids}, seconds)["all"]

@@ -113,15 +113,15 @@ void Stepper::advance(Module& m) {
     load(*c, m);
   if (m.state == ModuleState::kStarting && m.loaded && m.record.spec.filters.empty()) transition(m, ModuleEvent::kStarted);
   if (m.state != ModuleState::kActive) return;
-  for (auto& [key, old] : state().modules)
-    if (key.publisher == m.record.key.publisher && module_name(key.module) == module_name(m.record.key.module) &&
+  for (auto&& [key, old] : modules_of(m.record.key.publisher))
+    if (module_name(key.module) == module_name(m.record.key.module) &&
         old.record.sequence < m.record.sequence && !old.removing)
       uninstall(old, Happened::What::kReplaced, "by " + m.record.key.module.value());
 }
 
 // A container adopted after a restart may still have another module in this one's place.
 bool Stepper::slot_is_free(const Module& m) {
-  for (const auto& [key, other] : state().modules)
+  for (auto&& [key, other] : modules_of(m.record.key.publisher))
     if (&other != &m && other.record.container == m.record.container && other.record.slot == m.record.slot &&
         in_container(other))
       return false;
@@ -157,8 +157,8 @@ void Stepper::tidy(Module& m) {
 
 void Stepper::run(Container& c) {
   bool on = enabled(c.record.publisher), wanted = false, occupied = false, expected = false;
-  for (const auto& [key, m] : state().modules) {
-    if (m.record.container != c.record.id || m.record.key.publisher != c.record.publisher) continue;
+  for (auto&& [key, m] : modules_of(c.record.publisher)) {
+    if (m.record.container != c.record.id) continue;
     wanted |= on && (m.state == ModuleState::kResolved || runs(m));
     expected |= on && (m.state == ModuleState::kInstalling || m.state == ModuleState::kInstalled);
     occupied |= in_container(m);
@@ -185,8 +185,8 @@ void Stepper::run(Container& c) {
 }
 
 bool Stepper::superseded(const Module& m) {
-  for (const auto& [key, other] : state().modules)
-    if (key.publisher == m.record.key.publisher && other.record.sequence > m.record.sequence && other.loaded &&
+  for (auto&& [key, other] : modules_of(m.record.key.publisher))
+    if (other.record.sequence > m.record.sequence && other.loaded &&
         runs(other) && module_name(key.module) == module_name(m.record.key.module))
       return true;
   return false;
@@ -195,7 +195,7 @@ bool Stepper::superseded(const Module& m) {
 std::vector<ipc::ModuleFilter> Stepper::wanted_filters(const Container& c, std::vector<std::uint64_t>& installations) {
   std::vector<ipc::ModuleFilter> out;
   bool reachable = c.phase == Phase::kUp && c.ring_attached;
-  for (const auto& [key, m] : state().modules) {
+  for (auto&& [key, m] : modules_of(c.record.publisher)) {
     if (m.record.container != c.record.id || m.removing || !enabled(key.publisher)) continue;
     const ModuleOptions& o = m.record.spec.options;
     bool in_place = reachable && m.loaded && !m.unloading && runs(m) && !superseded(m);
@@ -255,7 +255,7 @@ void Stepper::agree_with_forwarder(Container& c) {
 // The filters in force are those that are wanted: modules that waited for theirs are ACTIVE.
 void Stepper::filters_confirmed(Container& c) {
   if (c.filters_in_force != *c.filters_sent) return;  // refused
-  for (auto& [key, m] : state().modules) {
+  for (auto&& [key, m] : modules_of(c.record.publisher)) {
     if (m.record.container != c.record.id) continue;
     bool placed = std::find(c.filters_for.begin(), c.filters_for.end(), m.record.sequence) != c.filters_for.end();
     if (!placed) continue;
@@ -266,10 +266,9 @@ void Stepper::filters_confirmed(Container& c) {
 
 void Stepper::release_unused(const PublisherId& publisher, const std::optional<Artifact>& artifact) {
   if (!artifact) return;
-  const auto& modules = state().modules;
-  bool used = std::any_of(modules.begin(), modules.end(), [&](const auto& entry) {
+  bool used = std::ranges::any_of(modules_of(publisher), [&](const auto& entry) {
     const auto& other = entry.second.artifact;
-    return entry.first.publisher == publisher && other && other->object == artifact->object;
+    return other && other->object == artifact->object;
   });
   if (!used) act(ReleaseObject{publisher, artifact->object});
 }
@@ -297,9 +296,12 @@ void Stepper::erase_gone() {
   }
   auto& containers = state().containers;
   for (auto it = containers.begin(); it != containers.end();) {
-    bool empty = std::none_of(modules.begin(), modules.end(),
-                              [&](const auto& entry) { return entry.second.record.container == it->first; });
-    if (it->second.phase != Phase::kDown || !empty || (it->second.at_forwarder && state().forwarder_up)) {
+    Container& c = it->second;
+    auto has = [&] {
+      return std::ranges::any_of(modules_of(c.record.publisher),
+                                 [&](const auto& entry) { return entry.second.record.container == c.record.id; });
+    };
+    if (c.phase != Phase::kDown || (c.at_forwarder && state().forwarder_up) || has()) {
       ++it;
       continue;
     }

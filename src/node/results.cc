@@ -62,7 +62,7 @@ void Stepper::on(const ContainerUp& up) {
 
 // What the container has is compared with what is kept; what is kept wins.
 void Stepper::take_stock(Container& c, const ipc::Welcome& welcome) {
-  for (auto& [key, m] : state().modules) {
+  for (auto&& [key, m] : modules_of(c.record.publisher)) {
     if (m.record.container != c.record.id) continue;
     bool there = std::any_of(welcome.modules.begin(), welcome.modules.end(),
                              [&id = key.module](const ipc::ModuleStatus& s) { return s.module == id; });

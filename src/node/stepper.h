@@ -1,6 +1,7 @@
 // The workings of step(): one object a step. Private to src/node.
 #pragma once
 
+#include <ranges>
 #include <string>
 
 #include "node/step.h"
@@ -38,6 +39,11 @@ class Stepper {
  private:
   State& state() { return out_.next; }
   Module* find(const ModuleKey& key);
+  // The modules of one publisher lie together: nothing that concerns one publisher costs more because of others.
+  auto modules_of(const PublisherId& publisher) {
+    return std::ranges::subrange(state().modules.lower_bound({publisher, {}}), state().modules.end()) |
+           std::views::take_while([publisher](const auto& entry) { return entry.first.publisher == publisher; });
+  }
   Module* find(const ModuleKey& key, std::uint64_t sequence);
   Module* find(ContainerId container, const ModuleId& module);
   Container* find(ContainerId container);

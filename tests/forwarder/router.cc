@@ -52,7 +52,7 @@ Router::Router(int queues) {
   folder_ = "/tmp/" + name_;
   start_guard();
   must(::mkdir(folder_.c_str(), 0700) == 0 && ::mkdir((folder_ + "/rings").c_str(), 0700) == 0, "mkdir " + folder_);
-  must(::mount("tmpfs", (folder_ + "/rings").c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64m") == 0,
+  must(::mount("tmpfs", (folder_ + "/rings").c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=256m") == 0,
        "tmpfs");
   for (const char* part : {"c", "r", "s"}) ip("netns add " + name_ + part);
   for (const char* part : {"c", "s"}) {
