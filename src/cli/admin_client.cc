@@ -11,11 +11,6 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds kTimeout{10'000};
 constexpr std::size_t kMaxLine = 1024 * 1024;
 
-std::string text_of(const json& object, const char* key) {
-  auto at = object.find(key);
-  return at != object.end() && at->is_string() ? at->get<std::string>() : "";
-}
-
 tl::unexpected<Error> refusal(const json& error) {
   if (!error.is_object()) return fail(Origin::kPeer, "node", "refused");
   auto code = error.find("code");

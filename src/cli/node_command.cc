@@ -15,30 +15,25 @@ namespace {
 
 using nlohmann::json;
 
-struct Options {
+struct AdminOptions {
   std::string socket = kDefaultAdminSocket;
   std::string publisher, module;
   unsigned last = 100;
   bool follow = false;
   bool json = false;
 };
-using Shared = std::shared_ptr<Options>;
+using SharedAdminOptions = std::shared_ptr<AdminOptions>;
 
-Shared add_common(CLI::App& command) {
-  auto o = std::make_shared<Options>();
+SharedAdminOptions add_common(CLI::App& command) {
+  auto o = std::make_shared<AdminOptions>();
   command.add_option("--admin-socket", o->socket, "netservd's admin socket")->envname("NETSERV_ADMIN_SOCKET")->capture_default_str();
   command.add_flag("--json", o->json, "Answer as JSON, one object a line");
   return o;
 }
 
-void add_stream_options(CLI::App& command, const Shared& o) {
+void add_stream_options(CLI::App& command, const SharedAdminOptions& o) {
   command.add_flag("--follow,-f", o->follow, "Go on until interrupted");
   command.add_option("--last", o->last, "Begin with so many past lines")->capture_default_str();
-}
-
-std::string text_of(const json& object, const char* key) {
-  auto at = object.find(key);
-  return at != object.end() && at->is_string() ? at->get<std::string>() : "";
 }
 
 void print_event(const json& event, bool as_json) {
@@ -52,7 +47,7 @@ void print_event(const json& event, bool as_json) {
   std::cout << printable(std::move(line)) << std::endl;
 }
 
-int ask(const Options& o, const json& request) {
+int ask(const AdminOptions& o, const json& request) {
   auto client = AdminClient::connect(o.socket);
   if (!client) return explain(client.error(), o.json);
   auto result = client->ask(request, o.follow, [&](const json& event) { print_event(event, o.json); });
@@ -65,14 +60,14 @@ int ask(const Options& o, const json& request) {
 void add_plain(CLI::App& group, const char* verb, const char* help, int& exit_code) {
   CLI::App* command = group.add_subcommand(verb, help);
   command->footer(fmt::format("Example:\n  netserv node {} --json", verb));
-  Shared o = add_common(*command);
+  SharedAdminOptions o = add_common(*command);
   command->callback([o, verb, &exit_code] { exit_code = ask(*o, {{"verb", verb}}); });
 }
 
 void add_switch(CLI::App& group, const char* verb, const char* help, int& exit_code) {
   CLI::App* command = group.add_subcommand(verb, help);
   command->footer(fmt::format("Example:\n  netserv node {} janedoe", verb));
-  Shared o = add_common(*command);
+  SharedAdminOptions o = add_common(*command);
   command->add_option("PUBLISHER", o->publisher, "Its name in the node's configuration")->required();
   command->callback([o, verb, &exit_code] { exit_code = ask(*o, {{"verb", verb}, {"publisher", o->publisher}}); });
 }
@@ -80,7 +75,7 @@ void add_switch(CLI::App& group, const char* verb, const char* help, int& exit_c
 void add_events(CLI::App& group, int& exit_code) {
   CLI::App* command = group.add_subcommand("events", "What happened on the node");
   command->footer("Example:\n  netserv node events --follow");
-  Shared o = add_common(*command);
+  SharedAdminOptions o = add_common(*command);
   add_stream_options(*command, o);
   command->callback([o, &exit_code] { exit_code = ask(*o, {{"verb", "events"}, {"follow", o->follow}, {"last", o->last}}); });
 }
@@ -125,7 +120,7 @@ void add_node_commands(CLI::App& app, int& exit_code) {
 void add_module_logs_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.get_subcommand("module")->add_subcommand("logs", "Log lines of modules on a node");
   command->footer("Example:\n  netserv module logs NetMonitor_1.0.0 --publisher janedoe --follow");
-  Shared o = add_common(*command);
+  SharedAdminOptions o = add_common(*command);
   command->add_option("ID", o->module, "Only this module's");
   command->add_option("--publisher", o->publisher, "Only this publisher's");
   add_stream_options(*command, o);

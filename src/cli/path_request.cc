@@ -20,7 +20,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kPollEvery{300};
+constexpr milliseconds kPollPathEvery{300};
 
 Result<client::Route> route_of(const PathOptions& o) {
   auto usage = [](const char* option, const Error& e) { return fail(Origin::kPublisher, option, e.message(), kExitUsage); };
@@ -59,7 +59,7 @@ Status follow_installations(client::Path& path, const RequestOptions& request, c
   NETSERV_ASSIGN(ncm::Message probe, probe_for(request, message, o.timeout_seconds));
   if (!o.json) std::cerr << path_table(answer) << std::flush;
   while (steady_clock::now() < until) {
-    std::this_thread::sleep_for(kPollEvery);
+    std::this_thread::sleep_for(kPollPathEvery);
     const auto left = std::max<milliseconds>(std::chrono::duration_cast<milliseconds>(until - steady_clock::now()), milliseconds(1000));
     NETSERV_ASSIGN(bool done, client::follow(path, probe, o.trigger, left, answer));
     if (done) return {};
@@ -69,7 +69,7 @@ Status follow_installations(client::Path& path, const RequestOptions& request, c
 
 std::string milliseconds_text(nslp::Microseconds time) { return fmt::format("{:.1f}", static_cast<double>(time.count()) / 1000); }
 
-json to_json(const client::NodeAnswer& n) {
+json json_of(const client::NodeAnswer& n) {
   const nslp::Entry& e = n.entry;
   json body = json::parse(e.body, nullptr, false);
   if (body.is_discarded()) body = e.body.empty() ? json() : json(e.body);
@@ -111,7 +111,7 @@ std::string path_table(const client::PathAnswer& answer) {
 
 std::string path_json(const client::PathAnswer& answer, const client::Route& route) {
   json nodes = json::array();
-  for (const client::NodeAnswer& n : answer.nodes) nodes.push_back(to_json(n));
+  for (const client::NodeAnswer& n : answer.nodes) nodes.push_back(json_of(n));
   return dump({{"source", route.source.to_string()},
                {"toward", route.destination.to_string()},
                {"outcome", to_string(answer.outcome())},

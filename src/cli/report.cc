@@ -155,6 +155,11 @@ std::string printable(std::string text) {
   return text;
 }
 
+std::string text_of(const json& object, const char* key) {
+  auto at = object.find(key);
+  return at != object.end() && at->is_string() ? at->get<std::string>() : "";
+}
+
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 std::string describe_value(const json& value) {

@@ -33,6 +33,8 @@ int show(const ncm::Response& response, bool as_json);
 std::string printable(std::string text);
 // One line each, made printable, the words of a column below each other.
 std::string in_columns(const std::vector<std::vector<std::string>>& lines);
+// An object's text; empty if it has none of that name.
+std::string text_of(const nlohmann::json& object, const char* key);
 // Any text as one line of JSON; bytes that are no UTF-8 are replaced.
 std::string dump(const nlohmann::json& value);
 // Fields of an object as "name  value" lines; a list of objects as a table.

@@ -13,7 +13,6 @@
 namespace netserv::daemons {
 namespace {
 
-constexpr LogSubject kSubject{.name = "forwarder"};
 static_assert(ring::kMostParts <= NSX_MAX_WORKERS);
 
 Result<std::unique_ptr<plane::LivePlane>> open_xdp(const PlaneOptions& options, const plane::PlaneChoice& choice) {
@@ -44,7 +43,7 @@ Result<OpenedPlane> open_plane(const PlaneOptions& options) {
   NETSERV_TRY(sys::keep_capabilities(options.wish.plane == plane::PlaneKind::kNetfilter ? rights : more));
   // Its rules, should a killed forwarder have left some, would queue packets past the xdp plane.
   if (auto cleaned = plane::Xtables(options.rules).clean(); !cleaned)
-    log_warning(kSubject, "old rules: {}", cleaned.error().message());
+    log_warning({.name = "forwarder"}, "old rules: {}", cleaned.error().message());
 
   plane::HostFacts facts;
   if (options.wish.plane != plane::PlaneKind::kNetfilter) facts = plane::probe_host();

@@ -20,7 +20,7 @@ namespace netserv::daemons {
 namespace {
 
 constexpr LogSubject kSubject{.name = "forwarder"};
-constexpr int kRounds = 8;  // messages before the loop looks at other events
+constexpr int kMostMessages = 8;  // before the loop looks at other events
 // Between looks for copies: the shortest while there are some, the longest when there have been none for a while.
 constexpr auto kCopiesOften = std::chrono::milliseconds(1);
 constexpr auto kCopiesRarely = std::chrono::milliseconds(32);
@@ -96,7 +96,7 @@ void ForwarderService::drop_control(std::string_view why) {
 }
 
 void ForwarderService::on_control() {
-  for (int i = 0; i < kRounds && control_.open(); ++i) {
+  for (int i = 0; i < kMostMessages && control_.open(); ++i) {
     sys::Datagram datagram;
     auto received = control_.receive(datagram, ipc::kMaxControlBytes);
     if (!received) return drop_control(received.error().message());

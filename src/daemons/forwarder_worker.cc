@@ -16,7 +16,7 @@ namespace {
 constexpr Duration kPatience = std::chrono::microseconds(50);  // without work, before the loop sleeps
 constexpr Duration kAnswerWait = std::chrono::microseconds(500);
 constexpr std::size_t kLoad = 16;  // packets in a batch
-constexpr int kRounds = 8;  // batches before the loop looks at other events
+constexpr int kMostBatches = 8;  // before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
 
 }  // namespace
@@ -95,7 +95,7 @@ void ForwarderWorker::on_plane_readable() {
 // Takes packets and answers for as long as they come. With nothing to take it looks again for kPatience if that saves
 // a wake-up: where this thread drives the interfaces itself, or a container at work on another core will answer soon.
 void ForwarderWorker::work() {
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kMostBatches; ++i) {
     TimePoint now = sys::now();
     auto packets = part_.receive(now);
     if (!packets.empty()) {
@@ -165,7 +165,7 @@ bool ForwarderWorker::shares_core() const {
 
 void ForwarderWorker::settle() {
   listen_to_plane();
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < kMostBatches; ++i) {
     if (core_.poll(sys::now()) > 0) continue;
     bool idle = true;
     for (auto& [id, container] : containers_)

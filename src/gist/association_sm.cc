@@ -2,6 +2,7 @@
 
 namespace netserv::gist {
 namespace {
+namespace association_table {
 
 using S = AssociationState;
 using E = AssociationEvent;
@@ -29,9 +30,10 @@ constexpr Transition<S, E, A> kRows[] = {
     {S::kIdle, E::kFailed, S::kDead, {A::kReportFailure, A::kDestroy}},                           // 8
 };
 
+}  // namespace association_table
 }  // namespace
 
-constexpr AssociationMachine kAssociationMachine(kRows);
+constexpr AssociationMachine kAssociationMachine(association_table::kRows);
 
 std::string_view to_string(AssociationState state) {
   constexpr std::string_view kNames[] = {"Birth", "AwaitingConnection", "Connected", "Idle", "Dead"};

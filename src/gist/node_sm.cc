@@ -2,6 +2,7 @@
 
 namespace netserv::gist {
 namespace {
+namespace node_table {
 
 using S = NodeState;
 using E = NodeEvent;
@@ -22,9 +23,10 @@ constexpr Transition<S, E, A> kRows[] = {
     {S::kIdle, E::kSendStateful, S::kIdle, {A::kCreateQuerier}},
 };
 
+}  // namespace node_table
 }  // namespace
 
-constexpr NodeMachine kNodeMachine(kRows);
+constexpr NodeMachine kNodeMachine(node_table::kRows);
 
 std::string_view to_string(NodeState) { return "Idle"; }
 

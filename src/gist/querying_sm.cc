@@ -2,6 +2,7 @@
 
 namespace netserv::gist {
 namespace {
+namespace querying_table {
 
 using S = QueryingState;
 using E = QueryingEvent;
@@ -53,9 +54,10 @@ constexpr Transition<S, E, A> kRows[] = {
     {S::kAwaitingRefresh, E::kAssociationLost, S::kAwaitingResponse, {}},
 };
 
+}  // namespace querying_table
 }  // namespace
 
-constexpr QueryingMachine kQueryingMachine(kRows);
+constexpr QueryingMachine kQueryingMachine(querying_table::kRows);
 
 std::string_view to_string(QueryingState state) {
   constexpr std::string_view kNames[] = {"Birth", "AwaitingResponse", "Established", "AwaitingRefresh", "Dead"};

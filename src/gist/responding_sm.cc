@@ -2,6 +2,7 @@
 
 namespace netserv::gist {
 namespace {
+namespace responding_table {
 
 using S = RespondingState;
 using E = RespondingEvent;
@@ -45,9 +46,10 @@ constexpr Transition<S, E, A> kRows[] = {
     {S::kAwaitingRefresh, E::kRevoked, S::kDead, {A::kReportLoss, A::kDestroy}},
 };
 
+}  // namespace responding_table
 }  // namespace
 
-constexpr RespondingMachine kRespondingMachine(kRows);
+constexpr RespondingMachine kRespondingMachine(responding_table::kRows);
 
 std::string_view to_string(RespondingState state) {
   constexpr std::string_view kNames[] = {"Birth", "AwaitingConfirm", "Established", "AwaitingRefresh", "Dead"};

@@ -14,7 +14,7 @@ constexpr std::size_t kMaxLent = 1024;
 // Well within what the queue's watchdog takes for stopped.
 constexpr std::chrono::milliseconds kBeat{100};
 // Longer than that the reader is not busy, but stopped.
-constexpr std::chrono::milliseconds kPatience{500};
+constexpr std::chrono::milliseconds kLongestLoan{500};
 
 }  // namespace
 
@@ -43,12 +43,12 @@ void QueueKeeper::forget_before(std::uint64_t number) {
   }
 }
 
-// No packet waits longer than kPatience, and nothing more is lent before one that does has been answered.
+// No packet waits longer than kLongestLoan, and nothing more is lent before one that does has been answered.
 void QueueKeeper::on_beat() {
   const TimePoint now = sys::now();
   queue_->alive(now);
   for (auto& [number, lent] : lent_) {
-    if (now - lent.since < kPatience || lent.cookie == kPassed) continue;
+    if (now - lent.since < kLongestLoan || lent.cookie == kPassed) continue;
     queue_->accept(std::exchange(lent.cookie, kPassed));
     if (!std::exchange(stalled_, true)) log_warning({.name = "interception"}, "no answers: packets pass");
   }

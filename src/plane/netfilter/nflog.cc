@@ -23,17 +23,6 @@ constexpr std::uint32_t kGatherCopies = 64;
 constexpr std::uint32_t kGatherHundredths = 1;  // of a second
 constexpr int kDatagrams = 64;                  // a take(), at most
 
-using Attributes = std::array<const nlattr*, NFULA_MAX + 1>;
-int collect(const nlattr* attribute, void* data) {
-  auto& found = *static_cast<Attributes*>(data);
-  if (mnl_attr_get_type(attribute) <= NFULA_MAX) found[mnl_attr_get_type(attribute)] = attribute;
-  return MNL_CB_OK;
-}
-
-bool has_bytes(const nlattr* attribute, std::size_t least) {
-  return attribute != nullptr && mnl_attr_get_payload_len(attribute) >= least;
-}
-
 // As the IP header has it; the bytes may have been cut.
 std::uint32_t ip_length(const std::byte* l3, std::uint32_t there) {
   if (there < 20) return there;
@@ -98,8 +87,8 @@ void NfLog::take(const LivePlane::TakeCopies& take, TimePoint now) {
 
 void NfLog::read_copy(const void* at, const LivePlane::TakeCopies& take, TimePoint now) {
   const auto* message = static_cast<const nlmsghdr*>(at);
-  Attributes found{};
-  if (mnl_attr_parse(message, sizeof(nfgenmsg), collect, &found) < 0 || found[NFULA_PAYLOAD] == nullptr) {
+  Attributes<NFULA_MAX> found{};
+  if (mnl_attr_parse(message, sizeof(nfgenmsg), collect<NFULA_MAX>, &found) < 0 || found[NFULA_PAYLOAD] == nullptr) {
     ++counters_.malformed;
     return;
   }

@@ -30,21 +30,10 @@ nlmsghdr* start_message(void* at, std::uint8_t type, std::uint16_t queue, std::u
   return start_netfilter_message(at, NFNL_SUBSYS_QUEUE, type, queue, flags);
 }
 
-// libmnl hands attributes one by one; those we want, by type.
-using Attributes = std::array<const nlattr*, NFQA_MAX + 1>;
-int collect(const nlattr* attribute, void* data) {
-  auto& found = *static_cast<Attributes*>(data);
-  if (mnl_attr_get_type(attribute) <= NFQA_MAX) found[mnl_attr_get_type(attribute)] = attribute;
-  return MNL_CB_OK;
-}
-bool has_bytes(const nlattr* attribute, std::size_t least) {
-  return attribute != nullptr && mnl_attr_get_payload_len(attribute) >= least;
-}
-
 std::uint16_t vlan_of(const nlattr* nested) {
   if (nested == nullptr) return NETSERV_NO_VLAN;
-  Attributes found{};
-  if (mnl_attr_parse_nested(nested, collect, &found) < 0 || !has_bytes(found[NFQA_VLAN_TCI], 2)) return NETSERV_NO_VLAN;
+  Attributes<NFQA_MAX> found{};
+  if (mnl_attr_parse_nested(nested, collect<NFQA_MAX>, &found) < 0 || !has_bytes(found[NFQA_VLAN_TCI], 2)) return NETSERV_NO_VLAN;
   return ntohs(mnl_attr_get_u16(found[NFQA_VLAN_TCI])) & 0x0fff;
 }
 
@@ -117,8 +106,8 @@ bool NfQueue::decode(std::size_t number, std::size_t bytes, TimePoint now) {
   if (!mnl_nlmsg_ok(message, static_cast<int>(bytes))) return ++counters_.malformed, false;
   if (message->nlmsg_type == NLMSG_ERROR) return ++counters_.verdict_errors, false;
   if (message->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) return ++counters_.malformed, false;
-  Attributes found{};
-  if (mnl_attr_parse(message, sizeof(nfgenmsg), collect, &found) < 0 ||
+  Attributes<NFQA_MAX> found{};
+  if (mnl_attr_parse(message, sizeof(nfgenmsg), collect<NFQA_MAX>, &found) < 0 ||
       !has_bytes(found[NFQA_PACKET_HDR], sizeof(nfqnl_msg_packet_hdr)))
     return ++counters_.malformed, false;
 

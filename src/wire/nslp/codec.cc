@@ -20,7 +20,7 @@ struct Head {
 tl::unexpected<Error> too_large(std::string subject) {
   return ncm::refuse(ncm::StatusCode::kTooLarge, std::move(subject), "does not fit in a signalling message");
 }
-tl::unexpected<Error> bad(std::string subject, std::string text) {
+tl::unexpected<Error> bad_message(std::string subject, std::string text) {
   return ncm::refuse(ncm::StatusCode::kSyntax, std::move(subject), std::move(text));
 }
 
@@ -40,9 +40,9 @@ Result<Head> read_head(ByteReader& in) {
   const std::uint8_t reserved = in.u8();
   head.id = in.u32();
   head.time_left = in.u32();
-  if (!in.ok()) return bad("message", "is shorter than its header");
+  if (!in.ok()) return bad_message("message", "is shorter than its header");
   if (version != kVersion) return ncm::refuse(ncm::StatusCode::kVersion, "message", "is of another version");
-  if (type < 1 || type > 3 || reserved != 0) return bad("message", "is of a type that is not known here");
+  if (type < 1 || type > 3 || reserved != 0) return bad_message("message", "is of a type that is not known here");
   head.type = static_cast<Type>(type);
   return head;
 }
@@ -58,7 +58,7 @@ Status write_foreign(ByteWriter& out, const std::vector<ForeignObject>& objects)
 Status take_unknown(const RawObject& object, std::vector<ForeignObject>& kept) {
   if (object.flags == Extensibility::kIgnore) return {};
   if (object.flags != Extensibility::kForward)
-    return bad("object " + std::to_string(object.type), "must be understood, and is not known here");
+    return bad_message("object " + std::to_string(object.type), "must be understood, and is not known here");
   if (kept.size() == kMaxForeignObjects) return too_large("foreign objects");
   kept.push_back({object.type, Bytes(object.value.begin(), object.value.end())});
   return {};
@@ -68,7 +68,7 @@ Status take_unknown(const RawObject& object, std::vector<ForeignObject>& kept) {
 Status check_text(const ncm::Message& ncm) {
   auto read = ncm::parse_message(ncm::print_message(ncm));
   if (!read) return fail(read.error());
-  if (*read != ncm) return bad("NCM", "is not in its usual form");
+  if (*read != ncm) return bad_message("NCM", "is not in its usual form");
   return {};
 }
 
@@ -84,18 +84,18 @@ Result<Message> read_request(const Head& head, ByteReader& in) {
   while (in.remaining() > 0) {
     NETSERV_ASSIGN(RawObject object, read_object(in));
     if (is(object, ObjectType::kCommand)) {
-      if (std::exchange(commanded, true)) return bad("COMMAND", "is there twice");
+      if (std::exchange(commanded, true)) return bad_message("COMMAND", "is there twice");
       NETSERV_TRY(decode_command(object.value, out.ncm));
     } else if (is(object, ObjectType::kHeader)) {
       if (out.ncm.headers.size() == ncm::kMaxHeaders) return too_large("headers");
       NETSERV_ASSIGN(ncm::Header header, decode_header(object.value));
       out.ncm.headers.push_back(std::move(header));
     } else {
-      NETSERV_TRY(is(object, ObjectType::kEntry) ? bad("ENTRY", "is no part of a request")
+      NETSERV_TRY(is(object, ObjectType::kEntry) ? bad_message("ENTRY", "is no part of a request")
                                                  : take_unknown(object, out.foreign));
     }
   }
-  if (!commanded) return bad("COMMAND", "is missing");
+  if (!commanded) return bad_message("COMMAND", "is missing");
   NETSERV_TRY(check_text(out.ncm));
   return out;
 }
@@ -103,7 +103,7 @@ Result<Message> read_request(const Head& head, ByteReader& in) {
 Result<Message> read_response(const Head& head, ByteReader& in) {
   Response out;
   out.id = head.id;
-  if (head.acted != 0 || head.time_left != 0) return bad("message", "is a response with fields of a request");
+  if (head.acted != 0 || head.time_left != 0) return bad_message("message", "is a response with fields of a request");
   while (in.remaining() > 0) {
     NETSERV_ASSIGN(RawObject object, read_object(in));
     if (is(object, ObjectType::kEntry)) {
@@ -112,7 +112,7 @@ Result<Message> read_response(const Head& head, ByteReader& in) {
       out.stack.push_back(std::move(entry));
     } else {
       const bool misplaced = is(object, ObjectType::kCommand) || is(object, ObjectType::kHeader);
-      NETSERV_TRY(misplaced ? bad("object", "is no part of a response") : take_unknown(object, out.foreign));
+      NETSERV_TRY(misplaced ? bad_message("object", "is no part of a response") : take_unknown(object, out.foreign));
     }
   }
   return out;
@@ -120,8 +120,8 @@ Result<Message> read_response(const Head& head, ByteReader& in) {
 
 Status write(ByteWriter& out, const Request& r) {
   NETSERV_TRY(check_text(r.ncm));
-  if (r.ncm.verb == ncm::Verb::kTrigger) return bad("NCM", "is a TRIGGER inside a message");
-  if (r.time_left.count() < 0 || r.time_left.count() > 0xffffffffll) return bad("time left", "is out of range");
+  if (r.ncm.verb == ncm::Verb::kTrigger) return bad_message("NCM", "is a TRIGGER inside a message");
+  if (r.time_left.count() < 0 || r.time_left.count() > 0xffffffffll) return bad_message("time left", "is out of range");
   write_head(out, {r.trigger ? Type::kTrigger : Type::kRequest, r.acted, r.id, static_cast<std::uint32_t>(r.time_left.count())});
   write_object(out, static_cast<std::uint16_t>(ObjectType::kCommand), Extensibility::kMandatory, encode_command(r.ncm));
   for (const ncm::Header& h : r.ncm.headers)
