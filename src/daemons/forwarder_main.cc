@@ -103,7 +103,10 @@ int run(const Options& o) {
   int code = loop.run();
   (*service)->shut_down();
   std::uint64_t missing = 0;
-  for (std::size_t i = 0; i < plane.parts(); ++i) missing += plane.part(i).counters()["xdp_frames_missing"];
+  for (std::size_t i = 0; i < plane.parts(); ++i) {
+    auto counters = plane.part(i).counters();
+    missing += counters["xdp_frames_missing"] + counters["xdp_frames_held"];
+  }
   if (missing > 0) {
     log_error({.name = "forwarder"}, "{} frames of packet memory are nowhere", missing);
     return 3;

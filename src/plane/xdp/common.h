@@ -83,19 +83,11 @@ struct nsx_meta {
   __u32 egress; /* ifindex the FIB names; one without a socket is the kernel's to send on */
   __u8 destination_mac[6];
   __u8 source_mac[6];
-  __u8 reason; /* why egress is 0: enum nsx_reason */
-  __u8 reserved[3];
+  __u8 reserved[4];
   __u64 received_ns;
 };
 NSX_ASSERT(sizeof(struct nsx_meta) == 32);
 #define NSX_META_MAGIC 0x4e535844u
-
-enum nsx_reason {
-  NSX_FORWARD = 0,
-  NSX_NO_NEIGHBOUR = 1,
-  NSX_IP_OPTIONS = 2, /* or IPv6 extension headers */
-  NSX_NO_ROUTE = 3,
-};
 
 /* Before the copy in the observers' ring buffer. */
 struct nsx_copy {

@@ -265,18 +265,11 @@ static __always_inline int look_up_route(struct xdp_md* ctx, const struct header
     __builtin_memcpy(fib.ipv6_dst, h->destination, 16);
   }
   long result = bpf_fib_lookup(ctx, &fib, sizeof fib, 0);
-  meta->egress = 0;
-  if (h->options) {
-    meta->reason = NSX_IP_OPTIONS;
-  } else if (result == BPF_FIB_LKUP_RET_SUCCESS) {
+  // With IP options or extension headers the kernel's own forwarding has things to do.
+  if (result == BPF_FIB_LKUP_RET_SUCCESS && !h->options) {
     meta->egress = fib.ifindex;
-    meta->reason = NSX_FORWARD;
     __builtin_memcpy(meta->destination_mac, fib.dmac, 6);
     __builtin_memcpy(meta->source_mac, fib.smac, 6);
-  } else if (result == BPF_FIB_LKUP_RET_NO_NEIGH) {
-    meta->reason = NSX_NO_NEIGHBOUR;
-  } else {
-    meta->reason = NSX_NO_ROUTE;
   }
   return result;
 }

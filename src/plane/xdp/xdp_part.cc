@@ -262,6 +262,9 @@ std::map<std::string, std::uint64_t> XdpPart::counters() {
   out["xdp_bad_metadata"] = bad_metadata_;
   out["xdp_passed_reopening"] = passed_reopening_;
   out["xdp_frames_missing"] = missing_frames();
+  std::size_t held = held_;
+  for (const Retired& old : retired_) held += old.held;
+  out["xdp_frames_held"] = held;
   for (const auto& port : ports_) {
     auto losses = port->socket->losses();
     out["xdp_receive_dropped"] += losses.rx_dropped;
