@@ -1,7 +1,7 @@
 """A lab that is up: the network, the nodes on its NetServ routers, and publishers. The whole of it ends with its
 supervisor (supervise.py); leaving the `with` block only stops the daemons in order."""
 
-from . import node, publisher
+from . import kernel, node, publisher
 from .network import Network
 from .signalling import Signalling
 
@@ -15,13 +15,23 @@ class Lab:
         self.publishers = {}
         self.nodes = {}
         if build:
+            programs = self._programs()
             self.publishers = self._publishers(publishers or {"alice": "publisher"})
             self.nodes = {name: node.Node(self.network[name], build, folder / "nodes" / name, self.publishers.values(),
                                           plane or host.plane)
                           for name, host in plan.hosts.items() if host.netserv}
+            for each in self.nodes.values():
+                each.program_folder = programs
             for name, host in plan.hosts.items():
                 if host.signalling:
                     self.network[name].signalling = self._signalling(name)
+
+    def _programs(self):
+        """The build's programs where a container's own user can reach them: nobody else may look into /root."""
+        programs = self.folder / "programs"
+        programs.mkdir()
+        kernel.mount(str(self.build.folder / "bin"), str(programs), "", kernel.MS_BIND)
+        return programs
 
     def _signalling(self, name):
         run_folder = self.nodes[name].run_folder if name in self.nodes else self.network[name].folder / "signalling"

@@ -36,7 +36,7 @@ class Node:
         self.bypass = False
         self.workers = 1
         self.withhold = []  # building blocks
-        self.program_folder = None  # of the helpers: that of the build
+        self.program_folder = None  # of the helpers; none: beside netservd
         self.run_folder = folder / "run"
         self.state_folder = folder / "state"
         self.cache_folder = folder / "cache"

@@ -109,7 +109,7 @@ class UnderTraffic(unittest.TestCase):
         source, sink = load_through_netmonitor(lab)
         containers = node.container_processes()
         node.forwarder.signal(signal.SIGSTOP)
-        sink.wait_for_more(4000)  # the watchdog has made the queue full for all: they pass
+        sink.wait_for_more(8192 + 4000)  # more than the queue holds: the watchdog has made it full for all, they pass
         node.forwarder.signal(signal.SIGCONT)
         processed = processed_by_modules(node, node.counters_now())
         until(lambda: processed_by_modules(node) > processed + 1000, "the forwarder works again")

@@ -8,6 +8,8 @@ import struct
 import unittest
 
 import support
+from netserv_lab import kernel
+from netserv_lab.build import Build
 from netserv_lab.load import Sink, Source
 from netserv_lab.waiting import until
 from support import KEEPALIVE, in_lab
@@ -25,6 +27,23 @@ def write_pcap(path, packets):
     blocks = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, raw_ip)]
     blocks += [struct.pack("<IIII", n, 0, len(p), len(p)) + p for n, p in enumerate(packets)]
     path.write_bytes(b"".join(blocks))
+
+
+def in_roots_home(folder):
+    """The build where nobody but root can look for it, as below /root."""
+    home = folder / "home"
+    (home / "build").mkdir(parents=True)
+    home.chmod(0o700)
+    kernel.mount(str(Build.find().folder), str(home / "build"), "", kernel.MS_BIND)
+    return Build(home / "build")
+
+
+class CheckedOutInRootsHome(unittest.TestCase):
+    @in_lab(build_in=in_roots_home)
+    def test_containers_start_all_the_same(self, lab):
+        lab.publisher.serve("keepalive")
+        lab.publisher.setup(lab.node, KEEPALIVE, "keepalive.wasm", filter_port=PORT, filter_proto="udp")
+        self.assertEqual(lab.node.state_of(KEEPALIVE), "ACTIVE")
 
 
 class Developer(unittest.TestCase):

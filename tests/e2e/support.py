@@ -16,15 +16,15 @@ from netserv_lab.waiting import until  # noqa: E402
 KEEPALIVE, NETMONITOR = "NetServ.apps.KeepAlive_1.0.0", "NetServ.apps.NetMonitor_1.0.0"
 
 
-def in_lab(topology_name="edge", start=True, plane="xdp", **lab_options):
+def in_lab(topology_name="edge", start=True, plane="xdp", build_in=lambda folder: Build.find(), **lab_options):
     """Decorator: test(self, lab) is called with a lab that is up, its nodes started on that plane, in processes of its
-    own."""
+    own. `build_in` is given the lab's folder and finds the build."""
 
     def decorate(test):
         @functools.wraps(test)
         def wrapper(self):
             def play(folder):
-                with Lab(topology.find(topology_name), folder, Build.find(), plane=plane, **lab_options) as lab:
+                with Lab(topology.find(topology_name), folder, build_in(folder), plane=plane, **lab_options) as lab:
                     try:
                         if start:
                             lab.start()
