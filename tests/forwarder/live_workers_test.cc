@@ -184,6 +184,16 @@ INSTANTIATE_TEST_SUITE_P(Planes, LiveWorkers, ::testing::Values("netfilter", "xd
 class XdpWorkers : public LiveWorkers {
  protected:
   std::string plane() override { return "xdp"; }
+  // Until all packets of a round came through the modules, and left by the server's interface.
+  void until_all_come_changed() {
+    until([&] {
+      for (const auto& flow : flows) send(flow, "change");
+      ::usleep(10'000);
+      int changed = 0;
+      for (std::string got; (got = receive(server, MSG_DONTWAIT)) != "nothing";) changed += got == "Change";
+      return changed == kFlows;
+    });
+  }
 };
 
 TEST_F(XdpWorkers, InterfacesMadeAgainAreTakenUpByAllWorkers) {
@@ -204,13 +214,7 @@ TEST_F(XdpWorkers, InterfacesMadeAgainAreTakenUpByAllWorkers) {
       for (std::string got; (got = receive(flow, MSG_DONTWAIT)) != "nothing"; ++came) by.insert(got);
     return came == kFlows && by == std::set<std::string>{"0ing?", "1ing?"};
   });
-  until([&] {
-    for (const auto& flow : flows) send(flow, "change");
-    ::usleep(10'000);
-    int changed = 0;
-    for (std::string got; (got = receive(server, MSG_DONTWAIT)) != "nothing";) changed += got == "Change";
-    return changed == kFlows;
-  });
+  until_all_come_changed();
   until([&] { return stats()["in_flight"] == 0; });
   EXPECT_EQ(stats()["xdp_frames_missing"], 0u);
   EXPECT_EQ(end_orderly(), 0);
@@ -229,14 +233,8 @@ TEST_F(XdpWorkers, AnInterfaceThatLosesAQueueAndGetsItBack) {
     server.reset();
     server = router.server_udp(AF_INET, 5060);
     until([&] { return said_of_itself() == "to_c native copy, 2 queues; to_s native copy, " + to_s; });
-    // Neighbours may have to be found again: until all of a round come through the modules, changed.
-    until([&] {
-      for (const auto& flow : flows) send(flow, "change");
-      ::usleep(10'000);
-      int changed = 0;
-      for (std::string got; (got = receive(server, MSG_DONTWAIT)) != "nothing";) changed += got == "Change";
-      return changed == kFlows;
-    });
+    // Neighbours may have to be found again.
+    until_all_come_changed();
     expect_both_rings();
     auto before = stats();
     for (const auto& flow : flows) send(flow, "change");
