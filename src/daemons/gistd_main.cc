@@ -157,7 +157,7 @@ class Reload {
     if (!read) return log_error({.name = "gistd"}, "reload: the configuration is wrong, all stays as it was");
     if (read->rest != rest_)
       log_warning({.name = "gistd"}, "reload: only peers and what is in the PEM files are taken up; other options need a restart");
-    const Bytes order = encode_order({read->peers, read_tls()});
+    const Bytes order = ipc::encode(Orders(Order{read->peers, read_tls()}));
     if (order.size() > kMaxOrder) return log_error({.name = "gistd"}, "reload: too many peers");
     if (const Status sent = orders_.send(order); !sent) log_error({.name = "gistd"}, "reload: {}", sent.error().message());
   }

@@ -3,11 +3,13 @@
 
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "transport/tls.h"
+#include "wire/ipc/archive.h"
 
 namespace netserv::daemons {
 
@@ -17,9 +19,8 @@ struct Order {
   std::vector<std::string> peers;  // as written
   std::optional<transport::TlsTexts> tls;  // empty: as it was
   bool operator==(const Order&) const = default;
+  template <class A> void fields(A& a) { a(peers, tls); }
 };
-
-Bytes encode_order(const Order& order);
-Result<Order> decode_order(ByteSpan bytes);
+using Orders = std::variant<Order>;  // as ipc::encode() and decode() want messages
 
 }  // namespace netserv::daemons

@@ -117,7 +117,8 @@ void GistdService::on_orders() {
 }
 
 Status GistdService::take_up(ByteSpan bytes) {
-  NETSERV_ASSIGN(const Order order, decode_order(bytes));
+  NETSERV_ASSIGN(const Orders message, ipc::decode<Orders>(bytes));
+  const Order& order = std::get<Order>(message);
   NETSERV_ASSIGN(std::vector<gist::AuthorisedPeer> peers, parse_peers(order.peers));
   if (order.tls) {
     NETSERV_ASSIGN(auto tls, transport::make_tls_context(*order.tls, {"certificate", "key", "authorities"}));

@@ -22,6 +22,7 @@ struct TlsFiles {
 struct TlsTexts {
   std::string certificate, key, authorities;
   bool operator==(const TlsTexts&) const = default;
+  template <class A> void fields(A& a) { a(certificate, key, authorities); }
 };
 
 struct SslContextFree {
