@@ -1,6 +1,9 @@
 """A lab that is up: the network, the nodes on its NetServ routers, and publishers. The whole of it ends with its
 supervisor (supervise.py); leaving the `with` block only stops the daemons in order."""
 
+import os
+from pathlib import Path
+
 from . import kernel, node, publisher
 from .network import Network
 from .signalling import Signalling
@@ -90,7 +93,8 @@ class Lab:
 
     def print_logs(self, lines=40):
         """The end of every log, for a run that failed."""
-        for log in sorted(self.folder.rglob("*.log")):
+        # os.walk() lets folders go meanwhile, Path.rglob() does not.
+        for log in sorted(Path(at) / name for at, _, names in os.walk(self.folder) for name in names if name.endswith(".log")):
             text = log.read_text(errors="replace").splitlines()
             if text:
                 print(f"---- {log.relative_to(self.folder)}")

@@ -49,9 +49,13 @@ class HeldHelper:
         self.held.unlink()
 
 
+def below(folder):
+    """Files and folders. What goes while it is looked for does not count (Path.rglob would raise)."""
+    return sorted(os.path.join(at, name) for at, folders, files in os.walk(folder) for name in folders + files)
+
+
 def files_below(folder):
-    """What goes while it is looked for does not count (Path.rglob would raise)."""
-    return sorted(os.path.relpath(os.path.join(at, name), folder) for at, _, names in os.walk(folder) for name in names)
+    return [os.path.relpath(path, folder) for path in below(folder) if not os.path.isdir(path)]
 
 
 def helper_processes(node):
@@ -79,8 +83,8 @@ class Leftovers:
         return {
             "containers": node.container_processes(),
             "helpers": helper_processes(node),
-            "control groups": sorted(str(path) for group in cgroups.groups_of(node.folder.relative_to(supervise.RUNS).parts[0])
-                                     for path in group.rglob("lxc.*") if path.name.startswith(("lxc.payload.", "lxc.monitor."))),
+            "control groups": [path for group in cgroups.groups_of(node.folder.relative_to(supervise.RUNS).parts[0])
+                               for path in below(group) if Path(path).name.startswith(("lxc.payload.", "lxc.monitor."))],
             "mounts": Path("/proc/self/mounts").read_text().splitlines(),
             "interfaces": node.interfaces(),
             "rules": node.rules(),
