@@ -112,7 +112,7 @@ TEST_P(LiveObservers, CopiesThatDoNotFitAreCountedAndTold) {
   watch({observer(sip, 0, 1)});
   std::map<std::string, std::uint64_t> s;
   until([&] {  // a busy machine may lose packets before they are copied
-    ::kill(forwarder, SIGSTOP);
+    stop(forwarder);
     std::string big(1400, 'x');
     for (int i = 0; i < 40'000; ++i) send(client, big);
     EXPECT_EQ(receive(server), big);  // it waited for nobody

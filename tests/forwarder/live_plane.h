@@ -119,6 +119,11 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     ::waitpid(pid, nullptr, 0);
     pid = 0;
   }
+  // All its threads stand when this returns.
+  static void stop(pid_t pid) {
+    ::kill(pid, SIGSTOP);
+    ::waitpid(pid, nullptr, WUNTRACED);
+  }
   void start_forwarder() {
     std::vector<std::string> command{kForwarder, "--run-dir", router.folder(), "--plane", plane()};
     if (plane() == "xdp") command.insert(command.end(), {"--interface", "to_c", "--interface", "to_s"});

@@ -127,7 +127,7 @@ TEST_P(LiveTraffic, WhateverHappensToTheForwarderTrafficGoesOn) {
   ASSERT_EQ(set_filters({sip}), "");
   send(client, "ping 1");
   EXPECT_EQ(receive(client), "pong 1");
-  ::kill(forwarder, SIGSTOP);
+  stop(forwarder);
   until([&] {  // xdp: when the heartbeat is too old; netfilter: when the queue is full
     for (int i = 0; i < 500; ++i) send(client, "plain");
     return receive(server, MSG_DONTWAIT) == "plain";
@@ -159,7 +159,7 @@ TEST_P(LiveTraffic, AStoppedForwarderHoldsPacketsForAMomentOnly) {
   ASSERT_EQ(set_filters({sip}), "");
   send(client, "ping 1");
   EXPECT_EQ(receive(client), "pong 1");
-  ::kill(forwarder, SIGSTOP);
+  stop(forwarder);
   until([&] {  // one at a time: no queue fills up
     send(client, "plain");
     return receive(server, MSG_DONTWAIT) == "plain";

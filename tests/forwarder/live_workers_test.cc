@@ -126,7 +126,7 @@ TEST_P(LiveWorkers, AStoppedContainerStallsAndResumesOnce) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   until([&] { return pump(), answered > 10 * kFlows; });
-  ::kill(container, SIGSTOP);
+  stop(container);
   until([&] { return pump(), passed > 10 * kFlows; });
   EXPECT_EQ(heard<ipc::ContainerStalled>(), 1);
   ::kill(container, SIGCONT);
