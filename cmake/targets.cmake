@@ -86,7 +86,7 @@ function(netserv_bpf name)
   file(GLOB headers ${CMAKE_CURRENT_SOURCE_DIR}/*.h ${CMAKE_CURRENT_SOURCE_DIR}/xdp/*.h)
   add_custom_command(
     OUTPUT ${skeleton}
-    COMMAND ${NETSERV_CLANG} -O2 -g -Wall -target bpf -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
+    COMMAND ${NETSERV_CLANG} -O2 -g -Wall -target bpf -mcpu=v3 -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
             -c ${CMAKE_CURRENT_SOURCE_DIR}/${A_SOURCE} -o ${object}
     COMMAND ${NETSERV_BPFTOOL} gen skeleton ${object} name ${name} > ${skeleton}
     DEPENDS ${A_SOURCE} ${headers} VERBATIM)

@@ -26,7 +26,7 @@ namespace {
 
 struct Options {
   std::string config, socket, run_directory = "/run/netserv", ring_directory, plane = "auto";
-  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, gather_us = 100, workers = 1;
+  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, gather_us = 150, workers = 1;
   std::vector<unsigned> worker_cores;
   bool clean = false, busy_poll = false, bypass = false;
   std::vector<std::string> interfaces;

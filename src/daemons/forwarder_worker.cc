@@ -16,6 +16,7 @@ namespace {
 constexpr Duration kPatience = std::chrono::microseconds(50);  // without work, before the loop sleeps
 constexpr Duration kAnswerWait = std::chrono::microseconds(500);
 constexpr std::size_t kLoad = 16;  // packets in a batch
+constexpr auto kRest = std::chrono::microseconds(200);  // longer than a turn of an interface's NAPI
 constexpr int kMostBatches = 8;  // before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
 
@@ -56,6 +57,7 @@ void ForwarderWorker::shut_down() {
     if (packets.empty()) break;
     core_.on_packets(packets, sys::now());
   }
+  part_.let_go();
   for (ContainerId id : core_.containers()) remove(id);
 }
 
@@ -101,6 +103,7 @@ void ForwarderWorker::work() {
     if (!packets.empty()) {
       core_.on_packets(packets, now);
       last_batch_ = packets.size();
+      rested_ = false;
     }
     std::size_t answers = core_.poll(now);
     if (answers > 0) patient_ = true;
@@ -117,9 +120,14 @@ void ForwarderWorker::work() {
     if (now - last_work_ >= kPatience) return settle();
   }
   arm_stall_timer();
-  if (std::exchange(work_posted_, true)) return;
   part_readable_.reset();  // listened to, every single packet has the kernel call for us
-  loop_.post([this] {  // other events in between
+  post_work();
+}
+
+// Other events in between.
+void ForwarderWorker::post_work() {
+  if (std::exchange(work_posted_, true)) return;
+  loop_.post([this] {
     work_posted_ = false;
     work();
   });
@@ -148,8 +156,11 @@ bool ForwarderWorker::await_answers() {
 // changes between the kernel's receive work, this thread and the containers; and the receive work has the core
 // meanwhile, whatever this thread's priority. False if there is no load.
 bool ForwarderWorker::gather() {
-  if (last_batch_ < kLoad || gather_ == Duration::zero()) return false;
+  if (rested_ || gather_ == Duration::zero()) part_.let_go();
+  rested_ = false;
+  if ((last_batch_ < kLoad && !part_.holds()) || gather_ == Duration::zero()) return false;
   last_batch_ = 0;  // nothing by then: no load any more
+  rested_ = true;
   const timespec limit{0, gather_.count()};
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, nullptr);
   return true;
@@ -165,6 +176,15 @@ bool ForwarderWorker::shares_core() const {
 
 void ForwarderWorker::settle() {
   listen_to_plane();
+  if (!part_.arm()) return post_work();
+  if (part_.holds() && !rest_timer_) {
+    rested_ = true;
+    rest_timer_ = loop_.at(sys::now() + kRest, [this] {
+      rest_timer_.reset();
+      if (rested_) part_.let_go();
+      work();
+    });
+  }
   for (int i = 0; i < kMostBatches; ++i) {
     if (core_.poll(sys::now()) > 0) continue;
     bool idle = true;

@@ -26,6 +26,7 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   void remove(ContainerId id);
   // Answers, emitted packets, then back to sleep: sets the waiting flags and the stall timer. After every change.
   void settle();
+  void post_work();
   // Lets everything in flight pass; the plane delivers nothing more.
   void shut_down();
   // Its share of ForwarderStats.
@@ -53,11 +54,12 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   forward::ForwarderEvents& events_;
   forward::Forwarder core_;
   std::map<ContainerId, Container> containers_;
-  sys::EventHandle part_readable_, stall_timer_, alive_timer_;
+  sys::EventHandle part_readable_, stall_timer_, rest_timer_, alive_timer_;
   const Duration gather_;  // under load, from the end of one batch to the next
   TimePoint last_work_{};  // packets or answers came
   std::size_t last_batch_ = 0;
   bool settle_posted_ = false, work_posted_ = false;
+  bool rested_ = false;  // this thread has slept, and nothing has come since
   bool patient_ = true;  // containers on this core answered when last waited for
 };
 

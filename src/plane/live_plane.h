@@ -24,6 +24,12 @@ class PlanePart : public forward::PacketPlane {
   virtual int fd() const = 0;
   // The next packets, at most a batch; valid as packets until finished, the span until the next call.
   virtual std::span<const forward::Packet> receive(TimePoint now) = 0;
+  // Before this thread waits for fd(). False if there are packets already.
+  virtual bool arm() { return true; }
+  // Under load packets may wait for others to come, with whom they leave: there are such. When none have come for a while,
+  // let_go() sends them.
+  virtual bool holds() const { return false; }
+  virtual void let_go() {}
   // receive() drives the interfaces: with packets coming, nobody wakes this thread.
   virtual bool polls_itself() const { return false; }
   // Called at least every kAliveInterval: a plane may stop delivering when it is not.

@@ -68,9 +68,8 @@ def fates(node):
     return counters["packets_in"], by
 
 
-# What the planes lost. A frame that finds no room in an AF_XDP socket (xdp_receive_dropped, xdp_receive_ring_full) is
-# not among them: its redirect fails, and veth counts it as dropped on receipt.
-PLANE_LOSSES = ("xdp_transmit_ring_full", "xdp_to_kernel_failed", "queue_dropped", "raw_send_failed")
+# What the planes lost. On the xdp plane a packet that finds no room passes by (bypass_full).
+PLANE_LOSSES = ("xdp_transmit_ring_full", "xdp_exchange_lost", "xdp_to_kernel_failed", "queue_dropped", "raw_send_failed")
 
 
 def counted_losses(lab, counters):

@@ -72,14 +72,20 @@ void Router::make_link(const std::string& part, int queues) {
   ip("-n " + end + " addr add 2001:db8:" + net + "::" + host + "/64 dev eth0 nodad");
   ip("-n " + router + " addr add 10.0." + net + "." + gateway + "/24 dev to_" + part);
   ip("-n " + router + " addr add 2001:db8:" + net + "::" + gateway + "/64 dev to_" + part + " nodad");
-  // A checksum left to the "hardware" is lost where a frame leaves the kernel's own path; and a veth without GRO takes
-  // no frames that XDP redirects.
-  auto offload = sys::run_tool("nsenter", {"--net=/run/netns/" + end, "ethtool", "-K", "eth0", "tx", "off", "gro", "on"});
-  must(offload && offload->ok(), "ethtool -K eth0 tx off gro on");
+  // A checksum left to the "hardware" is lost where a frame leaves the kernel's own path.
+  auto offload = sys::run_tool("nsenter", {"--net=/run/netns/" + end, "ethtool", "-K", "eth0", "tx", "off"});
+  must(offload && offload->ok(), "ethtool -K eth0 tx off");
+  take_redirects(part, true);
   ip("-n " + end + " link set eth0 up");
   ip("-n " + router + " link set to_" + part + " up");
   ip("-n " + end + " route add default via 10.0." + net + "." + gateway);
   ip("-n " + end + " -6 route add default via 2001:db8:" + net + "::" + gateway);
+}
+
+// A veth without GRO, and without an XDP program, takes none.
+void Router::take_redirects(const std::string& part, bool on) {
+  auto gro = sys::run_tool("nsenter", {"--net=/run/netns/" + name_ + part, "ethtool", "-K", "eth0", "gro", on ? "on" : "off"});
+  must(gro && gro->ok(), "ethtool -K eth0 gro");
 }
 
 void Router::add_client_addresses(int count) {

@@ -54,6 +54,8 @@ class Router {
   pid_t start(const std::vector<std::string>& command);
   // Removes the link to the client ("c") or server ("s"), to_c or to_s here, and makes it again.
   void remake_link(const std::string& part, int queues = 1);
+  // Whether the far end of a link takes frames that XDP redirects.
+  void take_redirects(const std::string& part, bool on);
   // Of all four ends. An XDP program in the driver forbids long ones.
   void set_mtu(int bytes);
   void forget_neighbours(const std::string& part);

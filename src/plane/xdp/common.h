@@ -20,6 +20,10 @@ using __u64 = unsigned long long;
 #define NSX_MAX_SOCKETS 256 /* AF_XDP sockets: one for each interface and receive queue */
 #define NSX_PACKET_MAX 2048 /* a ring slot: what is longer from the IP header on is the kernel's */
 #define NSX_FRAME_MAX 2104 /* what fits into a frame of packet memory (umem.h), VLAN tags and padding included */
+#define NSX_FRAME_BYTES (37 * 64) /* a frame of packet memory where the kernel copies (umem.h) */
+#define NSX_FRAME_HEADROOM 256 /* in it before the Ethernet header (XDP_PACKET_HEADROOM) */
+#define NSX_LANE 16384 /* places, a power of two: more than the frames laid out and the CPUs together */
+#define NSX_READY 4096 /* places, a power of two */
 #define NSX_SNAP_SMALL 64 /* copies up to this take a small record */
 #define NSX_SNAP_MAX 2048 /* longer ones are cut here */
 
@@ -64,6 +68,8 @@ struct nsx_state {
   __u64 heartbeat_limit_ns;
   __u32 shape_count;
   __u32 workers;
+  __u32 lanes_used;
+  __u32 reserved;
   __u64 copies_lost;  /* counted by the program, on all CPUs */
 };
 NSX_ASSERT(sizeof(struct nsx_beat) == 64);
@@ -83,11 +89,41 @@ struct nsx_meta {
   __u32 egress; /* ifindex the FIB names; one without a socket is the kernel's to send on */
   __u8 destination_mac[6];
   __u8 source_mac[6];
-  __u8 reserved[4];
-  __u64 received_ns;
+  __u32 ingress; /* ifindex */
 };
-NSX_ASSERT(sizeof(struct nsx_meta) == 32);
+NSX_ASSERT(sizeof(struct nsx_meta) == 24);
 #define NSX_META_MAGIC 0x4e535844u
+
+/* A frame of packet memory that is ready to leave, from its Ethernet header on. */
+struct nsx_departure {
+  __u32 frame; /* its number */
+  __u32 length;
+  __u32 egress; /* ifindex, in map `egress` */
+  __u32 gone;   /* 1: it is the forwarder's again */
+};
+NSX_ASSERT(sizeof(struct nsx_departure) == 16);
+
+/* Map `lanes`, one element a worker, mapped by the forwarder: the exchange of frames between the program, on any CPU, and
+ * the worker's packet memory, where the kernel does not do it by itself. Tickets count up for ever; ticket t's place is
+ * t modulo the size.
+ * In: the forwarder lays out free frames up to ticket `free_end`. The program takes the next ticket, copies what has come,
+ * and says so in `arrived`.
+ * Out: frames are ready up to ticket `ready_end`; whoever moves `ready_next` on has the one before it: the program, which
+ * sends it away in the very frame that has come in, or the forwarder. */
+struct nsx_lane {
+  __u32 free_next;
+  __u32 ready_next;
+  __u32 reserved0[14];
+  __u32 free_end;
+  __u32 ready_end;
+  __u32 asleep; /* 1: the worker waits for a record in its ring buffer of map `wakes` */
+  __u32 reserved1[13];
+  __u32 free[NSX_LANE];    /* numbers of frames */
+  __u32 arrived[NSX_LANE]; /* 0: not yet; else bytes, from the Ethernet header on, or NSX_NOTHING */
+  struct nsx_departure ready[NSX_READY];
+};
+NSX_ASSERT(sizeof(struct nsx_lane) == 128 + 8 * NSX_LANE + 16 * NSX_READY);
+#define NSX_NOTHING 0xffffffffu /* the ticket's frame, laid out now or later, holds nothing */
 
 /* Before the copy in the observers' ring buffer. */
 struct nsx_copy {
@@ -117,6 +153,9 @@ enum nsx_counter {
   NSX_BYPASS_SCOPE,     /* frame to another station, or an address that no router forwards */
   NSX_BYPASS_ROUTE,     /* forwarding is off there, or the route says blackhole, prohibit, unreachable */
   NSX_BYPASS_OVERSIZE,  /* longer than NSX_PACKET_MAX */
+  NSX_BYPASS_FULL,      /* no free frame in the worker's lane */
+  NSX_EXCHANGED,        /* left in a frame that had come in */
+  NSX_EXCHANGE_LOST,    /* its egress interface takes no redirects any more */
   NSX_COPIES,
   NSX_COPIES_LOST, /* the ring buffer was full */
   NSX_COUNTERS

@@ -25,7 +25,8 @@ constexpr const char* kCounterNames[NSX_COUNTERS] = {
     "xdp_seen",          "xdp_unmatched",        "xdp_redirected",  "xdp_forwarded_in_kernel", "bypass_heartbeat",
     "bypass_no_socket",     "bypass_fragment", "bypass_malformed",        "bypass_vlan",
     "bypass_local",      "bypass_icmp",          "bypass_no_metadata",   "bypass_signalling",
-    "bypass_scope",      "bypass_route",         "bypass_oversize",    "observer_copies", "observer_copies_lost"};
+    "bypass_scope",      "bypass_route",         "bypass_oversize", "bypass_full",
+    "xdp_exchanged", "xdp_exchange_lost", "observer_copies", "observer_copies_lost"};
 
 // The address of an Ethernet interface.
 Result<std::array<__u8, 6>> mac_of(const std::string& name) {
@@ -38,6 +39,15 @@ Result<std::array<__u8, 6>> mac_of(const std::string& name) {
   std::array<__u8, 6> mac;
   std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
   return mac;
+}
+
+constexpr std::size_t pages(std::size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
+
+// The elements of an array map; nullptr if that failed.
+template <class T>
+T* map_shared(const bpf_map* map, std::size_t elements) {
+  void* at = ::mmap(nullptr, pages(sizeof(T) * elements), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+  return at == MAP_FAILED ? nullptr : static_cast<T*>(at);
 }
 
 struct Attachment {
@@ -74,17 +84,18 @@ Result<std::unique_ptr<XdpProgram>> XdpProgram::load() {
   Impl& impl = *program->impl_;
   impl.skeleton = netserv_xdp::open_and_load();
   if (impl.skeleton == nullptr) return fail_errno("XDP program", "loading it", errno);
-  int state_fd = bpf_map__fd(impl.skeleton->maps.state);
-  void* state = ::mmap(nullptr, sizeof(nsx_state), PROT_READ | PROT_WRITE, MAP_SHARED, state_fd, 0);
-  if (state == MAP_FAILED) return fail_errno("XDP program", "mapping its state", errno);
-  program->state_ = static_cast<nsx_state*>(state);
+  program->state_ = map_shared<nsx_state>(impl.skeleton->maps.state, 1);
+  program->lanes_ = map_shared<nsx_lane>(impl.skeleton->maps.lanes, NSX_MAX_WORKERS);
+  if (program->state_ == nullptr || program->lanes_ == nullptr)
+    return fail_errno("XDP program", "mapping what it shares", errno);
   impl.copies = ring_buffer__new(bpf_map__fd(impl.skeleton->maps.copies), Impl::on_copy, &impl, nullptr);
   if (impl.copies == nullptr) return fail_errno("XDP program", "observers' ring buffer", errno);
   return program;
 }
 
 XdpProgram::~XdpProgram() {
-  if (state_ != nullptr) ::munmap(state_, sizeof(nsx_state));
+  if (state_ != nullptr) ::munmap(state_, pages(sizeof(nsx_state)));
+  if (lanes_ != nullptr) ::munmap(lanes_, pages(sizeof(nsx_lane) * NSX_MAX_WORKERS));
   if (!impl_) return;
   impl_->attached.clear();
   ring_buffer__free(impl_->copies);
@@ -116,11 +127,19 @@ Status XdpProgram::choose_egress() {
     bpf_devmap_val target{};
     target.ifindex = ifindex;
     __u32 key = ifindex;
-    if (!takes_redirects(ifindex)) bpf_map_delete_elem(map, &key);
-    else if (bpf_map_update_elem(map, &key, &target, BPF_ANY) != 0)
+    if (!takes_redirects(ifindex)) {
+      bpf_map_delete_elem(map, &key);
+    } else if (bpf_map_update_elem(map, &key, &target, BPF_ANY) != 0) {
       return fail_errno("interface " + std::to_string(ifindex), "entering it as an egress interface", errno);
+    }
   }
   return {};
+}
+
+bool XdpProgram::leaves_by(unsigned ifindex) const {
+  __u32 key = ifindex;
+  bpf_devmap_val target{};
+  return bpf_map_lookup_elem(bpf_map__fd(impl_->skeleton->maps.egress), &key, &target) == 0;
 }
 
 void XdpProgram::detach(unsigned ifindex) {
@@ -189,7 +208,6 @@ Status XdpProgram::set_filters(std::span<const forward::Wanted> filters) {
   int shapes_fd = bpf_map__fd(impl_->skeleton->maps.shapes);
   FilterKeys before = impl_->filters.keys();
   auto shapes_before = impl_->filters.shapes();
-  NETSERV_TRY(choose_egress());
   NETSERV_TRY(impl_->filters.replace(filters));
   const FilterKeys& now = impl_->filters.keys();
 
@@ -207,6 +225,20 @@ Status XdpProgram::set_filters(std::span<const forward::Wanted> filters) {
       return fail_errno("filters", "writing a filter", errno);
   for (const auto& [key, value] : before)
     if (!now.contains(key)) bpf_map_delete_elem(keys_fd, &key);
+  return {};
+}
+
+Status XdpProgram::set_packet_memory(std::uint32_t worker, int map_fd) {
+  int memories = bpf_map__fd(impl_->skeleton->maps.memories);
+  if (map_fd < 0) bpf_map_delete_elem(memories, &worker);
+  else if (bpf_map_update_elem(memories, &worker, &map_fd, BPF_ANY) != 0)
+    return fail_errno("XDP program", "entering a worker's packet memory", errno);
+  return {};
+}
+
+Status XdpProgram::set_wake(std::uint32_t worker, int map_fd) {
+  if (bpf_map_update_elem(bpf_map__fd(impl_->skeleton->maps.wakes), &worker, &map_fd, BPF_ANY) != 0)
+    return fail_errno("XDP program", "entering a worker's ring buffer", errno);
   return {};
 }
 

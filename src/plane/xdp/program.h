@@ -39,6 +39,11 @@ class XdpProgram {
   // The interface's address may have changed.
   Status read_address(unsigned ifindex, const std::string& name);
 
+  // Packets leave from the program itself only by interfaces that take redirects; that changes with what happens at the
+  // far end of a veth, so it is to be asked again and again.
+  Status choose_egress();
+  bool leaves_by(unsigned ifindex) const;
+
   // Adds what is new before it removes what is gone, so a filter in both never misses a packet.
   Status set_filters(std::span<const forward::Wanted> filters);
   // Each worker's, from its own thread. Older than `limit`: the program passes that worker's packets to the kernel.
@@ -49,6 +54,15 @@ class XdpProgram {
   void set_workers(std::uint32_t workers) { state_->workers = workers; }
   void set_heartbeat_limit(Duration limit) { state_->heartbeat_limit_ns = static_cast<__u64>(limit.count()); }
 
+  // Frames come and go by lanes, not by AF_XDP sockets. Before any interface is attached.
+  void use_lanes(bool on) { state_->lanes_used = on; }
+  nsx_lane& lane(std::uint32_t worker) { return lanes_[worker]; }
+  // The BPF array that the worker's lane copies to and from (Umem::map_fd); -1: none. Waits, some 20 ms, until no run of the
+  // program is at an earlier one any more.
+  Status set_packet_memory(std::uint32_t worker, int map_fd);
+  // The BPF ring buffer by which the worker is woken, where its lane is armed.
+  Status set_wake(std::uint32_t worker, int map_fd);
+
   // Calls `each` for the observers' copies that are there; returns how many.
   std::size_t take_copies(const std::function<void(const nsx_copy&, std::span<const std::byte>)>& each);
 
@@ -58,12 +72,10 @@ class XdpProgram {
 
  private:
   XdpProgram() = default;
-  // Observed packets leave from the program itself only by interfaces that take redirects; that changes with what
-  // happens at the far end of a veth, so it is asked again with every change of filters.
-  Status choose_egress();
   struct Impl;
   std::unique_ptr<Impl> impl_;
   nsx_state* state_ = nullptr;  // the `state` map, mapped
+  nsx_lane* lanes_ = nullptr;   // and `lanes`
 };
 
 }  // namespace netserv::plane

@@ -3,12 +3,15 @@
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
+#include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 namespace netserv::plane {
 namespace {
@@ -28,6 +31,10 @@ int attribute_of(const nlattr* attribute, void* function) {
 }
 int message_of(const nlmsghdr* message, void* function) {
   return mnl_attr_parse(message, sizeof(genlmsghdr), attribute_of, function);
+}
+
+void for_each_nested(const nlattr* attribute, const OnAttribute& each) {
+  mnl_attr_parse_nested(attribute, attribute_of, const_cast<OnAttribute*>(&each));
 }
 
 // One question of generic netlink, about one attribute; false if the kernel has no answer.
@@ -50,22 +57,67 @@ bool ask(const Socket& socket, std::uint16_t family, std::uint8_t command, std::
   }
 }
 
+struct Family {
+  std::uint16_t id = 0;
+  std::uint32_t management = 0;  // the multicast group that tells of changes
+};
+constexpr char kManagement[] = "mgmt";
+
+Family find_family(const Socket& socket) {
+  Family family;
+  ask(socket, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, kFamily, sizeof kFamily, [&](const nlattr* a) {
+    if (mnl_attr_get_type(a) == CTRL_ATTR_FAMILY_ID) family.id = mnl_attr_get_u16(a);
+    if (mnl_attr_get_type(a) != CTRL_ATTR_MCAST_GROUPS) return;
+    for_each_nested(a, [&](const nlattr* group) {
+      std::string_view name;
+      std::uint32_t id = 0;
+      for_each_nested(group, [&](const nlattr* part) {
+        if (mnl_attr_get_type(part) == CTRL_ATTR_MCAST_GRP_NAME) name = mnl_attr_get_str(part);
+        if (mnl_attr_get_type(part) == CTRL_ATTR_MCAST_GRP_ID) id = mnl_attr_get_u32(part);
+      });
+      if (name == kManagement) family.management = id;
+    });
+  });
+  return family;
+}
+
+Socket open_socket() {
+  Socket socket(mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC), &mnl_socket_close);
+  if (socket && mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) socket.reset();
+  return socket;
+}
+
 }  // namespace
 
 bool takes_redirects(unsigned ifindex) {
-  Socket socket(mnl_socket_open(NETLINK_GENERIC), &mnl_socket_close);
-  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return false;
-  std::uint16_t family = 0;
-  bool known = ask(socket, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, kFamily, sizeof kFamily,
-                   [&](const nlattr* a) {
-                     if (mnl_attr_get_type(a) == CTRL_ATTR_FAMILY_ID) family = mnl_attr_get_u16(a);
-                   });
+  Socket socket = open_socket();
+  Family family = socket ? find_family(socket) : Family{};
   std::uint64_t features = 0;
   std::uint32_t index = ifindex;
-  return known && family != 0 && ask(socket, family, kDevGet, kIfindex, &index, sizeof index, [&](const nlattr* a) {
+  return family.id != 0 && ask(socket, family.id, kDevGet, kIfindex, &index, sizeof index, [&](const nlattr* a) {
            if (mnl_attr_get_type(a) == kXdpFeatures && mnl_attr_get_payload_len(a) == sizeof features)
              std::memcpy(&features, mnl_attr_get_payload(a), sizeof features);
          }) && (features & kTransmitsRedirected) != 0;
+}
+
+std::unique_ptr<RedirectWatch> RedirectWatch::open() {
+  Socket socket = open_socket();
+  Family family = socket ? find_family(socket) : Family{};
+  int group = static_cast<int>(family.management);
+  if (group == 0 || mnl_socket_setsockopt(socket.get(), NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0) return nullptr;
+  return std::unique_ptr<RedirectWatch>(new RedirectWatch(socket.release()));
+}
+
+RedirectWatch::~RedirectWatch() { mnl_socket_close(socket_); }
+
+bool RedirectWatch::anything() {
+  bool any = false;
+  alignas(nlmsghdr) std::array<char, 8192> buffer;
+  for (;;) {
+    ssize_t n = ::recv(mnl_socket_get_fd(socket_), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (n < 0 && errno != ENOBUFS) return any;  // some news lost are news
+    any = true;
+  }
 }
 
 }  // namespace netserv::plane

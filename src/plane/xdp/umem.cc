@@ -1,5 +1,6 @@
 #include "plane/xdp/umem.h"
 
+#include <bpf/bpf.h>
 #include <sys/mman.h>
 
 #include <cerrno>
@@ -7,13 +8,20 @@
 namespace netserv::plane {
 
 Result<std::unique_ptr<Umem>> Umem::create(std::uint32_t frames, FrameLayout layout) {
-  std::unique_ptr<Umem> umem(new Umem(layout));
-  std::size_t bytes = umem->area_bytes(frames);
-  void* area = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  std::unique_ptr<Umem> umem(new Umem(frames, layout));
+  int kind = MAP_PRIVATE | MAP_ANONYMOUS;
+  if (layout == FrameLayout::kDense) {
+    LIBBPF_OPTS(bpf_map_create_opts, options);
+    options.map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP;
+    umem->map_ = sys::UniqueFd(bpf_map_create(BPF_MAP_TYPE_ARRAY, "packet_memory", sizeof(std::uint32_t),
+                                              umem->frame_bytes(), frames, &options));
+    if (!umem->map_) return fail_errno("packet memory", "a BPF array of " + std::to_string(frames) + " frames", errno);
+    kind = MAP_SHARED;
+  }
+  std::size_t bytes = umem->area_bytes();
+  void* area = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kind | MAP_POPULATE, umem->map_.get(), 0);
   if (area == MAP_FAILED) return fail_errno("packet memory", "mmap of " + std::to_string(bytes) + " bytes", errno);
   umem->area_ = static_cast<std::byte*>(area);
-  umem->frames_ = frames;
-  for (std::uint32_t i = frames; i > 0; --i) umem->free_.push_back(FrameAddress{i - 1} * umem->frame_bytes());
 
   xsk_umem_config config{};
   config.fill_size = XSK_RING_PROD__DEFAULT_NUM_DESCS;
@@ -32,14 +40,7 @@ void Umem::unregister() {
 
 Umem::~Umem() {
   unregister();
-  if (area_ != nullptr) ::munmap(area_, area_bytes(frames_));
-}
-
-bool Umem::take(FrameAddress& frame) {
-  if (free_.empty()) return false;
-  frame = free_.back();
-  free_.pop_back();
-  return true;
+  if (area_ != nullptr) ::munmap(area_, area_bytes());
 }
 
 }  // namespace netserv::plane

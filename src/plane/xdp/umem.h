@@ -1,8 +1,6 @@
-// The packet memory of the xdp plane: one area, cut into frames, shared by the AF_XDP sockets of all interfaces
-// so that a frame received on one is transmitted on another without a copy.
-//
-// Every frame is in one place at a time: free here, in a socket's rings, or held by the plane. The plane's
-// destructor checks that all have come back.
+// The packet memory of the xdp plane: one area, cut into frames, shared by the AF_XDP sockets of all of a worker's
+// interfaces, so that a frame received on one is transmitted on another without a copy. Dense frames lie in a BPF array,
+// for the XDP program to copy to and from (lane.h).
 #pragma once
 
 #include <xdp/xsk.h>
@@ -12,46 +10,28 @@
 #include <memory>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "base/result.h"
+#include "plane/xdp/frame_pool.h"
+#include "sys/fd.h"
 
 namespace netserv::plane {
-
-// An offset into the area; anywhere within a frame names that frame.
-using FrameAddress = __u64;
-
-// Where drivers move the bytes (zero-copy) frames are pages. Where the kernel copies them, frames follow one another at
-// an odd number of cache lines: at whole pages the first lines of all frames would compete for the same few sets of the
-// caches.
-enum class FrameLayout : std::uint32_t {
-  kPages = 4096,
-  kDense = 37 * 64,  // kHeadroom, the Ethernet header, and the longest packet that a module sees
-};
 
 struct UmemRings {
   xsk_ring_prod fill{};
   xsk_ring_cons completion{};
 };
 
-class Umem {
+class Umem : public FramePool {
  public:
-  // What the kernel leaves free before a frame's data (XDP_PACKET_HEADROOM); metadata lies at its end.
-  static constexpr std::uint32_t kHeadroom = 256;
-
   static Result<std::unique_ptr<Umem>> create(std::uint32_t frames, FrameLayout layout);
   ~Umem();
   Umem(const Umem&) = delete;
   Umem& operator=(const Umem&) = delete;
 
   std::span<std::byte> bytes(FrameAddress address, std::uint32_t length) { return {area_ + address, length}; }
-  // False if none is free.
-  bool take(FrameAddress& frame);
-  void give(FrameAddress address) { free_.push_back(address - offset(address)); }
-  // Bytes from that address to its frame's end.
-  std::uint32_t room(FrameAddress address) const { return frame_bytes() - offset(address); }
-  std::size_t free_frames() const { return free_.size(); }
-  std::size_t frames() const { return frames_; }
+  // The BPF array, a frame an element; -1 where frames are pages.
+  int map_fd() const { return map_.get(); }
 
   // All sockets are gone: the kernel's hold on the memory ends, its contents stay.
   void unregister();
@@ -62,23 +42,12 @@ class Umem {
   UmemRings& rings(UmemRings& own) { return std::exchange(first_taken_, true) ? own : first_; }
 
  private:
-  explicit Umem(FrameLayout layout) : layout_(layout) {}
-  std::uint32_t frame_bytes() const { return static_cast<std::uint32_t>(layout_); }
+  Umem(std::uint32_t frames, FrameLayout layout) : FramePool(frames, layout) {}
   // Whole pages, as AF_XDP wants it.
-  std::size_t area_bytes(std::uint32_t frames) const {
-    return (std::size_t{frames} * frame_bytes() + 4095) / 4096 * 4096;
-  }
-  // Within its frame. Divisions by constants: one a packet.
-  std::uint32_t offset(FrameAddress address) const {
-    constexpr auto kPages = static_cast<std::uint32_t>(FrameLayout::kPages);
-    constexpr auto kDense = static_cast<std::uint32_t>(FrameLayout::kDense);
-    return static_cast<std::uint32_t>(layout_ == FrameLayout::kPages ? address % kPages : address % kDense);
-  }
+  std::size_t area_bytes() const { return (std::size_t{frames()} * frame_bytes() + 4095) / 4096 * 4096; }
 
-  FrameLayout layout_;
+  sys::UniqueFd map_;
   std::byte* area_ = nullptr;
-  std::uint32_t frames_ = 0;
-  std::vector<FrameAddress> free_;
   xsk_umem* umem_ = nullptr;
   UmemRings first_;
   bool first_taken_ = false;

@@ -14,6 +14,10 @@ namespace {
 
 constexpr std::uint32_t kEthernet = 14;
 constexpr std::uint32_t kMac = 6;
+// With batches of so many frames there is enough to do to let frames leave in those that come; after some of so few there
+// is not, and a frame shall not wait for others.
+constexpr std::size_t kManyFrames = 160, kFewFrames = 96;
+constexpr int kFewBatches = 8;
 
 // Enough to notice that a module changed an address.
 std::uint64_t mark_of(const std::byte* address, bool v6) {
@@ -59,6 +63,7 @@ Result<std::vector<XdpPart::Socket>> XdpPart::open(const std::vector<XdpInterfac
   umem_.reset();
   if (mine == 0) return std::vector<Socket>{};
   NETSERV_ASSIGN(umem_, Umem::create(mine * options_.frames_per_queue, zero_copy ? FrameLayout::kPages : FrameLayout::kDense));
+  if (!zero_copy) NETSERV_TRY(open_lane());
   XskPort::Options socket_options;
   socket_options.busy_poll = options_.busy_poll;
   socket_options.zero_copy = zero_copy;
@@ -70,11 +75,26 @@ Result<std::vector<XdpPart::Socket>> XdpPart::open(const std::vector<XdpInterfac
   return out;
 }
 
+Status XdpPart::open_lane() {
+  NETSERV_TRY(program_.set_packet_memory(options_.number, umem_->map_fd()));
+  if (!lane_) {
+    NETSERV_ASSIGN(wake_, Wake::create());
+    NETSERV_TRY(program_.set_wake(options_.number, wake_->fd()));
+    epoll_event event{EPOLLIN, {}};
+    if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, wake_->fd(), &event) != 0) return fail_errno("plane xdp", "epoll", errno);
+    lane_ = std::make_unique<Lane>(program_.lane(options_.number));
+  }
+  lane_->refill(*umem_);
+  lane_->arm();
+  return {};
+}
+
 Status XdpPart::open_port(const XdpInterface& interface, std::uint32_t queue, const XskPort::Options& options) {
   auto port = std::make_unique<Port>();
   port->ifindex = interface.ifindex;
   port->queue = queue;
   port->mtu = interface.mtu;
+  port->exchanges = lane_ && program_.leaves_by(interface.ifindex);
   NETSERV_ASSIGN(port->socket, XskPort::open(*umem_, interface.name, queue, options));
   epoll_event event{EPOLLIN, {}};
   if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, port->socket->fd(), &event) != 0)
@@ -85,13 +105,16 @@ Status XdpPart::open_port(const XdpInterface& interface, std::uint32_t queue, co
 }
 
 void XdpPart::close(TimePoint now) {
+  if (lane_) program_.set_packet_memory(options_.number, -1);
   for (auto batch = receive(now); !batch.empty(); batch = receive(now)) {  // what was on its way passes by
     std::vector<forward::Outcome> pass;
     for (const forward::Packet& p : batch) pass.push_back({p.cookie, forward::Fate::kPass, p.data, p.length});
     passed_reopening_ += pass.size();
     finish(pass);
   }
+  let_go();
   flush();
+  if (lane_ && umem_) lane_->empty(*umem_);
   ports_.clear();
   port_of_egress_.clear();
   if (umem_ && held_ > 0) {
@@ -114,37 +137,64 @@ XdpPart::~XdpPart() {
 
 std::span<const forward::Packet> XdpPart::receive(TimePoint now) {
   program_.heartbeat(options_.number, now);
+  now_ = now;
   std::span<forward::Packet> out = batch_;
   std::size_t count = 0;
-  for (std::size_t turn = 0; turn < ports_.size() && count < out.size(); ++turn) {
-    std::size_t at = (next_port_ + turn) % ports_.size();
-    xdp_desc frames[256];
-    std::size_t room = std::min(out.size() - count, std::size(frames));
-    std::uint32_t n = ports_[at]->socket->receive({frames, room});
-    for (std::uint32_t i = 0; i < n; ++i) {
-      nsx_meta meta;
-      std::memcpy(&meta, umem_->bytes(frames[i].addr - sizeof meta, sizeof meta).data(), sizeof meta);
-      if (meta.magic != NSX_META_MAGIC || frames[i].len < kEthernet + 20 ||
-          (is_v6(umem_->bytes(frames[i].addr + kEthernet, 1).data()) && frames[i].len < kEthernet + 40)) {
-        ++bad_metadata_;
-        umem_->give(frames[i].addr);
-        continue;
-      }
-      forward::Packet& packet = out[count++];
-      packet = forward::Packet{};
-      packet.cookie = era_ << kEraShift | frames[i].addr;
-      packet.data = umem_->bytes(frames[i].addr + kEthernet, 0).data();
-      packet.length = packet.original_length = ip_length(packet.data, frames[i].len - kEthernet);
-      packet.capacity = umem_->room(frames[i].addr) - kEthernet;
-      packet.ingress = static_cast<std::uint16_t>(ports_[at]->ifindex);
-      packet.received_ns = meta.received_ns;
-      note(frames[i].addr) = {source_mark(packet.data), destination_mark(packet.data), static_cast<std::uint32_t>(at),
-                              packet.length};
-      ++held_;
-    }
+  if (options_.busy_poll)
+    for (auto& port : ports_) port->socket->drive();
+  if (!lane_) return out.first(receive_from_sockets());
+  if (!umem_) return {};
+  lane_->disarm();
+  wake_->clear();
+  std::array<Lane::Frame, std::tuple_size_v<decltype(batch_)>> frames;
+  std::uint32_t came = lane_->receive(*umem_, frames);
+  for (const Lane::Frame& frame : std::span(frames).first(came)) count += take_in(frame.address, frame.length, out[count]);
+  lane_->refill(*umem_);
+  choose_way_out(count);
+  return out.first(count);
+}
+
+// Zero-copy.
+std::size_t XdpPart::receive_from_sockets() {
+  std::size_t count = 0;
+  for (std::size_t turn = 0; turn < ports_.size() && count < batch_.size(); ++turn) {
+    std::array<xdp_desc, std::tuple_size_v<decltype(batch_)>> frames;
+    XskPort& socket = *ports_[(next_port_ + turn) % ports_.size()]->socket;
+    std::uint32_t came = socket.receive(std::span(frames).first(batch_.size() - count));
+    for (const xdp_desc& frame : std::span(frames).first(came)) count += take_in(frame.addr, frame.len, batch_[count]);
   }
   next_port_ = ports_.empty() ? 0 : (next_port_ + 1) % ports_.size();
-  return out.first(count);
+  return count;
+}
+
+// False, and the frame is free again, if it makes no sense.
+bool XdpPart::take_in(FrameAddress frame, std::uint32_t length, forward::Packet& packet) {
+  nsx_meta meta;
+  std::memcpy(&meta, umem_->bytes(frame - sizeof meta, sizeof meta).data(), sizeof meta);
+  auto port = port_of_egress_.find(meta.ingress);
+  if (meta.magic != NSX_META_MAGIC || port == port_of_egress_.end() || length < kEthernet + 20 ||
+      (is_v6(umem_->bytes(frame + kEthernet, 1).data()) && length < kEthernet + 40)) {
+    ++bad_metadata_;
+    umem_->give(frame);
+    return false;
+  }
+  packet = forward::Packet{};
+  packet.cookie = era_ << kEraShift | frame;
+  packet.data = umem_->bytes(frame + kEthernet, 0).data();
+  packet.length = packet.original_length = ip_length(packet.data, length - kEthernet);
+  packet.capacity = umem_->room(frame) - kEthernet;
+  packet.ingress = static_cast<std::uint16_t>(meta.ingress);
+  packet.received_ns = static_cast<std::uint64_t>(now_.time_since_epoch().count());
+  note(frame) = {source_mark(packet.data), destination_mark(packet.data), static_cast<std::uint32_t>(port->second),
+                 packet.length};
+  ++held_;
+  return true;
+}
+
+void XdpPart::choose_way_out(std::size_t came) {
+  if (came >= kFewFrames) few_ = 0;
+  if (came >= kManyFrames) exchanging_ = true;
+  else if (exchanging_ && came > 0 && came < kFewFrames && ++few_ == kFewBatches) let_go();
 }
 
 void XdpPart::drop(FrameAddress frame) {
@@ -211,22 +261,60 @@ void XdpPart::finish(std::span<const forward::Outcome> outcomes) {
   }
 }
 
-void XdpPart::flush() {
+void XdpPart::look_at_egress() {
+  for (auto& port : ports_) port->exchanges = lane_ && program_.leaves_by(port->ifindex);
+}
+
+// Not what would overtake earlier frames that a socket still has.
+void XdpPart::put_on_lane() {
+  lane_->reap(*umem_);
+  if (!exchanging_) return;
   for (auto& port : ports_) {
-    port->socket->reclaim();
-    std::uint32_t taken = port->socket->transmit(port->queued);
-    transmitted_ += taken;
-    // A full transmit ring is the egress link's congestion: tail drop, as a router's queue does.
-    for (std::size_t i = taken; i < port->queued.size(); ++i) {
-      umem_->give(port->queued[i].addr);
-      ++transmit_full_;
-    }
-    port->queued.clear();
-    port->socket->flush();
+    if (!port->exchanges || port->socket->unsent() > 0) continue;
+    auto left = std::ranges::find_if_not(port->queued, [&](const xdp_desc& frame) {
+      return lane_->put(*umem_, {frame.addr, frame.len, port->ifindex});
+    });
+    port->queued.erase(port->queued.begin(), left);
   }
+}
+
+// By the sockets, before what was queued since.
+void XdpPart::let_go() {
+  few_ = 0;
+  exchanging_ = false;
+  if (!holds()) return;
+  std::vector<std::vector<xdp_desc>> later(ports_.size());
+  for (std::size_t i = 0; i < ports_.size(); ++i) later[i].swap(ports_[i]->queued);
+  for (const Lane::Frame& frame : lane_->take_back(*umem_)) {
+    xdp_desc descriptor{};
+    descriptor.addr = frame.address;
+    descriptor.len = frame.length;
+    ports_[port_of_egress_.at(frame.egress)]->queued.push_back(descriptor);
+  }
+  for (std::size_t i = 0; i < ports_.size(); ++i)
+    ports_[i]->queued.insert(ports_[i]->queued.end(), later[i].begin(), later[i].end());
+  flush();
+}
+
+void XdpPart::send_by_socket(Port& port) {
+  port.socket->reclaim();
+  std::uint32_t taken = port.socket->transmit(port.queued);
+  transmitted_ += taken;
+  // A full transmit ring is the egress link's congestion: tail drop, as a router's queue does.
+  for (std::size_t i = taken; i < port.queued.size(); ++i) {
+    umem_->give(port.queued[i].addr);
+    ++transmit_full_;
+  }
+  port.queued.clear();
+  port.socket->flush();
+}
+
+void XdpPart::flush() {
+  if (lane_ && umem_) put_on_lane();
+  for (auto& port : ports_) send_by_socket(*port);
   for (auto& port : ports_) {
     port->socket->reclaim();
-    port->socket->refill();
+    if (!lane_) port->socket->refill();
   }
   kernel_->flush();
 }
@@ -245,7 +333,7 @@ void XdpPart::finish_retired(const forward::Outcome& outcome) {
 
 std::size_t XdpPart::missing_frames() const {
   if (!umem_) return 0;
-  std::size_t known = umem_->free_frames() + held_;
+  std::size_t known = umem_->free_frames() + held_ + (lane_ ? lane_->frames() : 0);
   for (const auto& port : ports_) known += port->socket->in_rings() + port->queued.size();
   return umem_->frames() - known;
 }

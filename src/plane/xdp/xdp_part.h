@@ -1,6 +1,7 @@
-// A worker's part of the xdp plane: AF_XDP sockets on its receive queues, over packet memory of its own. A frame that
-// came in here leaves here, through the part's own socket on the interface that the kernel's FIB named; what can't go
-// that way goes to the kernel, through RawSender, and is routed there.
+// A worker's part of the xdp plane: its receive queues, with packet memory of its own. Frames come by the part's lane, or
+// where the driver does zero-copy by AF_XDP sockets. They leave by the interface that the kernel's FIB named, under load
+// by the lane too, else through the part's own socket there; what can't go that way goes to the kernel, through RawSender,
+// and is routed there.
 //
 // One thread, the worker's. A packet's frame is held from receive() to finish(). No call blocks but open().
 #pragma once
@@ -17,8 +18,10 @@
 #include "base/time.h"
 #include "plane/live_plane.h"
 #include "plane/raw_sender.h"
+#include "plane/xdp/lane.h"
 #include "plane/xdp/program.h"
 #include "plane/xdp/umem.h"
+#include "plane/xdp/wake.h"
 #include "plane/xdp/xsk_port.h"
 #include "sys/fd.h"
 
@@ -56,12 +59,17 @@ class XdpPart final : public PlanePart {
   // Packets that have come and nobody has seen pass by; those that are held are kept until they are finished.
   void close(TimePoint now);
   void set_mtu(unsigned ifindex, std::uint32_t mtu);
+  // By which interfaces the program sends may have changed.
+  void look_at_egress();
   std::size_t sockets() const { return ports_.size(); }
 
   int fd() const override { return poll_.get(); }
   bool polls_itself() const override { return options_.busy_poll; }
   // Taken in turn from all sockets.
   std::span<const forward::Packet> receive(TimePoint now) override;
+  bool holds() const override { return lane_ && lane_->ready() > 0; }
+  void let_go() override;
+  bool arm() override { return !lane_ || lane_->arm(); }
   void finish(std::span<const forward::Outcome> outcomes) override;
   bool send(ByteSpan packet) override { return kernel_->send(packet); }
   void flush() override;
@@ -79,6 +87,7 @@ class XdpPart final : public PlanePart {
   struct FrameNote;
   struct Retired;
   XdpPart(XdpProgram& program, const XdpPartOptions& options);
+  Status open_lane();
   Status open_port(const XdpInterface& interface, std::uint32_t queue, const XskPort::Options& options);
   // Frames that are nowhere: not free, not in a ring, not held. Always 0.
   std::size_t missing_frames() const;
@@ -89,16 +98,26 @@ class XdpPart final : public PlanePart {
   void to_kernel(FrameAddress frame, std::uint32_t l3_length, Hop hop);
   void forward(FrameAddress frame, std::uint32_t l3_length, bool changed);
   void reply(FrameAddress frame, std::uint32_t l3_length);
+  std::size_t receive_from_sockets();
+  bool take_in(FrameAddress frame, std::uint32_t length, forward::Packet& packet);
   void drop(FrameAddress frame);
+  void choose_way_out(std::size_t came);
+  void put_on_lane();
+  void send_by_socket(Port& port);
 
   XdpProgram& program_;
   const XdpPartOptions options_;
   std::unique_ptr<RawSender> kernel_;
   std::unique_ptr<Umem> umem_;  // outlives the sockets
+  std::unique_ptr<Lane> lane_;  // none with zero-copy, where the kernel receives into packet memory; nor before open()
+  std::unique_ptr<Wake> wake_;
   std::vector<std::unique_ptr<Port>> ports_;        // one a receive queue
   std::map<unsigned, std::size_t> port_of_egress_;  // ifindex -> its first port
   sys::UniqueFd poll_;  // an epoll set of all sockets
   std::array<forward::Packet, 256> batch_;
+  TimePoint now_{};
+  int few_ = 0;  // batches of few frames, one after another
+  bool exchanging_ = false;
   std::size_t next_port_ = 0;
   std::size_t held_ = 0;
   std::uint64_t era_ = 0;  // of umem_: another each time the sockets are opened

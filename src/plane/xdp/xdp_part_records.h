@@ -11,6 +11,7 @@ struct XdpPart::Port {
   std::uint32_t mtu = 1500;
   std::unique_ptr<XskPort> socket;
   std::vector<xdp_desc> queued;  // to be transmitted at flush()
+  bool exchanges = false;        // what leaves here can leave in a frame that comes
 };
 
 // What the part remembers of a held frame, in the frame's own headroom, before the metadata: the kernel is done

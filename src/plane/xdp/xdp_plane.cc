@@ -29,6 +29,7 @@ Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options)
   NETSERV_ASSIGN(plane->program_, XdpProgram::load());
   NETSERV_ASSIGN(auto links, LinkWatch::open());  // before anything is looked at
   plane->links_ = std::make_unique<LinkWatch>(std::move(links));
+  plane->redirects_ = RedirectWatch::open();
   plane->program_->set_heartbeat_limit(options.heartbeat_limit);
   plane->program_->set_workers(options.workers);
   for (std::uint32_t i = 0; i < options.workers; ++i) {
@@ -47,11 +48,13 @@ Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options)
     NETSERV_TRY(plane->attach(added));
     all_native &= added.mode == XdpMode::kNative;
   }
+  NETSERV_TRY(plane->look_at_egress());
   // Sockets that share packet memory are all of one kind, and memory that a failed attempt has touched is no good.
   Status opened;
   for (bool zero_copy : {true, false}) {
     if (zero_copy && !all_native) continue;
     plane->zero_copy_ = zero_copy;
+    plane->program_->use_lanes(!zero_copy);
     auto opening = plane->prepare_opening();
     for (std::size_t i = 0; i < plane->parts_.size(); ++i)
       opening->sockets[i] = plane->parts_[i]->open(opening->interfaces, zero_copy);
@@ -124,10 +127,22 @@ void XdpPlane::describe(const Opening& opening) {
   }
 }
 
+Status XdpPlane::want(const std::vector<forward::Wanted>& wanted) {
+  NETSERV_TRY(look_at_egress());
+  return program_->set_filters(wanted);
+}
+
+Status XdpPlane::look_at_egress() {
+  Status chosen = program_->choose_egress();
+  on_parts([this](std::size_t i) { parts_[i]->look_at_egress(); }, [] {});
+  return chosen;
+}
+
 // The same name again is the same interface.
 void XdpPlane::look_around(TimePoint now) {
   LinkWatch::News news = links_->read();
-  if (!news.any && !reopen_) return;
+  bool egress = (redirects_ && redirects_->anything()) || news.any;
+  if (!egress && !reopen_) return;
   for (Interface& interface : interfaces_) {
     unsigned ifindex = ::if_nametoindex(interface.name.c_str());
     bool same = ifindex != 0 && ifindex == interface.ifindex && !news.gone.contains(ifindex);
@@ -153,6 +168,8 @@ void XdpPlane::look_around(TimePoint now) {
     if (Status read = program_->read_address(ifindex, interface.name); !read)
       log_warning(kSubject, "{}", read.error().message());
   }
+  if (egress)  // after the interfaces: one may be new
+    if (Status looked = look_at_egress(); !looked) log_warning(kSubject, "{}", looked.error().message());
   if (reopen_ && !reopening_) reopen(now);
 }
 

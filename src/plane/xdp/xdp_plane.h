@@ -17,6 +17,7 @@
 #include "plane/live_plane.h"
 #include "plane/xdp/interface.h"
 #include "plane/xdp/program.h"
+#include "plane/xdp/redirect_target.h"
 #include "plane/xdp/xdp_part.h"
 
 namespace netserv::plane {
@@ -39,7 +40,7 @@ class XdpPlane final : public LivePlane {
   std::string detail() const override { return description_; }
   std::size_t parts() const override { return parts_.size(); }
   PlanePart& part(std::size_t number) override { return *parts_[number]; }
-  Status want(const std::vector<forward::Wanted>& wanted) override { return program_->set_filters(wanted); }
+  Status want(const std::vector<forward::Wanted>& wanted) override;
   void look_around(TimePoint now) override;
   void take_copies(const TakeCopies& take) override;
   std::uint64_t copies_lost() override { return program_->copies_lost(); }
@@ -57,11 +58,13 @@ class XdpPlane final : public LivePlane {
   Status take_up(const Opening& opening);
   void describe(const Opening& opening);
   void reopen(TimePoint now);
+  Status look_at_egress();
 
   std::unique_ptr<XdpProgram> program_;
   std::vector<std::unique_ptr<XdpPart>> parts_;
   bool zero_copy_ = false;
   std::unique_ptr<LinkWatch> links_;
+  std::unique_ptr<RedirectWatch> redirects_;  // none on a kernel that does not tell
   std::vector<Interface> interfaces_;
   bool reopen_ = false;     // to be tried again
   bool reopening_ = false;  // the parts are at it

@@ -42,7 +42,6 @@ Result<std::unique_ptr<XskPort>> XskPort::open(Umem& umem, const std::string& in
     ::setsockopt(port->fd(), SOL_SOCKET, SO_BUSY_POLL_BUDGET, &packets, sizeof packets);
   }
   port->busy_poll_ = options.busy_poll;
-  port->refill();
   return port;
 }
 
@@ -50,9 +49,11 @@ XskPort::~XskPort() {
   if (socket_ != nullptr) xsk_socket__delete(socket_);
 }
 
-std::uint32_t XskPort::receive(std::span<xdp_desc> out) {
-  // One turn of the interface's NAPI, here and now, if no one else is at it.
+void XskPort::drive() {
   if (busy_poll_) ::recvfrom(fd(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
+}
+
+std::uint32_t XskPort::receive(std::span<xdp_desc> out) {
   std::uint32_t at = 0;
   std::uint32_t n = xsk_ring_cons__peek(&receive_, static_cast<__u32>(out.size()), &at);
   at = receive_.cached_cons - n;

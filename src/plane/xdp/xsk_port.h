@@ -33,6 +33,8 @@ class XskPort {
   int fd() const { return xsk_socket__fd(socket_); }
   const std::string& interface() const { return interface_; }
 
+  // With busy polling: one turn of the interface's NAPI, here and now, if no one else is at it.
+  void drive();
   // Up to out.size() received frames; {addr, len} as in the kernel's descriptors.
   std::uint32_t receive(std::span<xdp_desc> out);
   // Gives the kernel free frames to receive into.
