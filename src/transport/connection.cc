@@ -93,7 +93,10 @@ void Connection::handshake() {
       const int error = SSL_get_error(ssl_.get(), result);
       if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
         const char* reason = ERR_reason_error_string(ERR_peek_last_error());
-        return end(reason != nullptr ? reason : "TLS handshake failed");
+        std::string text = reason != nullptr ? reason : "TLS handshake failed";
+        if (const long verified = SSL_get_verify_result(ssl_.get()); verified != X509_V_OK)
+          text += std::string(": ") + X509_verify_cert_error_string(verified);
+        return end(text);
       }
       want_write_ = error == SSL_ERROR_WANT_WRITE;
       return watch();

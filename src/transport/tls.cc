@@ -60,19 +60,21 @@ bool use_key(SSL_CTX* context, const std::string& text) {
   return key && SSL_CTX_use_PrivateKey(context, key.get()) == 1 && SSL_CTX_check_private_key(context) == 1;
 }
 
-// Certificates, and revocation lists if there are any.
+// Certificates, and revocation lists: with any, a peer is refused whose authority has none.
 bool use_authorities(SSL_CTX* context, const std::string& text) {
   const std::unique_ptr<STACK_OF(X509_INFO), InfosFree> infos(
       PEM_X509_INFO_read_bio(reader(text).get(), nullptr, no_pass_phrase, nullptr));
   if (!infos) return false;
   X509_STORE* store = SSL_CTX_get_cert_store(context);
-  bool any = false;
+  bool any = false, lists = false;
   for (int i = 0; i < sk_X509_INFO_num(infos.get()); ++i) {
     const X509_INFO* info = sk_X509_INFO_value(infos.get(), i);
     if (info->x509 && X509_STORE_add_cert(store, info->x509) != 1) return false;
     if (info->crl && X509_STORE_add_crl(store, info->crl) != 1) return false;
     any |= info->x509 != nullptr;
+    lists |= info->crl != nullptr;
   }
+  if (lists && X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) != 1) return false;
   if (!any) ERR_put_error(ERR_LIB_PEM, 0, PEM_R_NO_START_LINE, nullptr, 0);
   return any;
 }

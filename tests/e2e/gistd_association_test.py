@@ -4,6 +4,7 @@
 import os
 import signal
 import unittest
+from datetime import datetime, timedelta, timezone
 
 from gistd_support import (BAD_PAYLOAD, IN_QUERY, NO_ASSOCIATION, OVERLOAD, RELIABLE, SECURE, SENT, case, gistd_processes,
                            in_diamond, is_upstream, main, mri, new_session, wait)
@@ -30,6 +31,24 @@ class Authority:
         self._run("req", "-x509", *NEW_KEY, "-keyout", f"{base}.key", "-out", f"{base}.pem", "-subj", f"/CN={name}", "-days", 1,
                   "-addext", f"subjectAltName=DNS:{name}", "-CA", self.file, "-CAkey", self.host.folder / f"{self.name}.key")
         return ["--certificate", f"{base}.pem", "--key", f"{base}.key", "--authorities", (trusted or self).file]
+
+
+    def revoke(self, name):
+        """Its revocation list, with that certificate, joins the authority's own in its file."""
+        def of(what):
+            return self.host.run("openssl", "x509", "-in", self.host.folder / f"{self.name}-{name}.pem", "-noout", f"-{what}").stdout
+        base = self.host.folder / f"{self.name}-revoked"
+        day = "%y%m%d%H%M%SZ"
+        now = datetime.now(timezone.utc)
+        base.with_suffix(".index").write_text("\t".join(
+            ["R", (now + timedelta(days=1)).strftime(day), now.strftime(day), of("serial").strip().partition("=")[2], "unknown",
+             f"/CN={name}"]) + "\n")
+        base.with_suffix(".cnf").write_text(f"[ca]\ndefault_ca = a\n[a]\ndatabase = {base}.index\ndefault_md = sha256\n"
+                                            "default_crl_days = 1\n")
+        self._run("ca", "-gencrl", "-config", f"{base}.cnf", "-cert", self.file, "-keyfile", self.host.folder / f"{self.name}.key",
+                  "-out", f"{base}.crl")
+        with open(self.file, "a") as file:
+            file.write(base.with_suffix(".crl").read_text())
 
 
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -212,6 +231,21 @@ class OverTls(unittest.TestCase):
         error = self.refused(lab, ours.options("left.example.net"), theirs.options("far.example.net", trusted=ours),
                              "certificate verify failed", "left")
         self.assertEqual(error, NO_ASSOCIATION)
+
+    @in_diamond
+    def test_a_revoked_peer(self, lab):
+        authority = Authority(lab["left"], "authority")
+        names = ("left.example.net", "far.example.net")
+        left, far = map(authority.options, names)
+        authority.revoke("far.example.net")
+        error = self.refused(lab, left, far, "certificate revoked", "left")
+        self.assertEqual(error, NO_ASSOCIATION)
+        lab.gistds["left"].stop(), lab.gistds["far"].stop()
+        # Another of the same authority is none.
+        lab.gistds.start("left", options=left)
+        lab.gistds.start("far", options=authority.options("far2.example.net"))
+        for came in exchange(self, lab.gistds, RELIABLE | SECURE):
+            self.assertTrue(came & SECURE)
 
     @in_diamond
     def test_a_responder_that_is_not_on_the_list(self, lab):
