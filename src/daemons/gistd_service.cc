@@ -1,5 +1,7 @@
 #include "daemons/gistd_service.h"
 
+#include <bit>
+
 #include "base/log.h"
 #include "daemons/gistd_options.h"
 #include "daemons/gistd_orders.h"
@@ -98,7 +100,10 @@ std::optional<transport::QueueReader::Answer> GistdService::translate(const gist
       break;
     }
     case gist::Nat::Way::kReply: send({translated->datagram, false, {}}); break;
-    case gist::Nat::Way::kDrop: break;
+    case gist::Nat::Way::kDrop:
+      if (std::has_single_bit(++dropped_by_nat_))  // a flood shall not fill the log
+        log_warning({.name = "nat"}, "{} datagrams dropped so far: more come than it may look at", dropped_by_nat_);
+      break;
   }
   return transport::QueueReader::Answer{QueueVerdict::kDrop, {}};
 }

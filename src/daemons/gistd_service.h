@@ -105,6 +105,7 @@ class GistdService final : private transport::AssociationEvents {
   gist::AuthorisedPeers authority_;
   gist::Core core_;
   std::optional<gist::Nat> nat_;
+  std::uint64_t dropped_by_nat_ = 0;
   transport::Associations associations_;
   transport::PingResponder ping_;
   std::unique_ptr<transport::QueueReader> queue_;

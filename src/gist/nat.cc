@@ -85,11 +85,10 @@ bool Nat::is_from_inside(const Datagram& d) const {
 
 std::optional<Nat::Translated> Nat::translate(const Datagram& datagram, TimePoint now) {
   if (!has_magic(datagram.payload)) return std::nullopt;
-  if (!bucket_.take(now)) return Translated{Way::kDrop, {}};  // 5.3.2.3, and before anything that costs much
   const DecodeResult message = decode_datagram(datagram.payload);
-  if (!message) return std::nullopt;
+  if (!message || (!message->header.context_free && !message->nat_traversal)) return std::nullopt;
+  if (!bucket_.take(now)) return Translated{Way::kDrop, {}};  // 5.3.2.3, and before anything that costs much
   if (message->header.context_free) return translate_query(datagram, *message, now);
-  if (!message->nat_traversal) return std::nullopt;
   if (datagram.destination == bindings_.outside) return reply_to_inside(datagram, *message, now);
   return reply_to_outside(datagram, *message);
 }

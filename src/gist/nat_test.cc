@@ -282,6 +282,16 @@ TEST_F(TranslationTest, MoreThanTheRateIsDroppedUnread) {
   EXPECT_EQ(looked_at, 10u);
 }
 
+// What is for this node itself, and carries nothing of a NAT, is not a NAT's work.
+TEST_F(TranslationTest, OthersMessagesDoNotUseUpItsRate) {
+  Message plain = response(read(translate(wrap(query(kHost, kHost, kFar), kHost, kFar))->datagram), kPeer);
+  plain.nat_traversal.reset();
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(translate(wrap(plain, kPeer, kOutside))) << i;
+  const auto out = translate(wrap(query(kHost, kHost, kFar), kHost, kFar));
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->way, Nat::Way::kQuery);
+}
+
 TEST_F(TranslationTest, ItSpeaksForOneAddress) {
   Message leaving = query(kHost, kHost, kFar), entering = query(kPeer, kFar, kOutside);
   std::get<PathCoupledMri>(*leaving.mri).source_prefix = 16;
