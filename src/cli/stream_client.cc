@@ -42,7 +42,7 @@ Status StreamClient::send(std::string_view bytes, std::chrono::milliseconds time
     NETSERV_TRY(wait(POLLOUT, timeout));
     ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (n < 0 && errno == EPIPE) return {};  // what it said before it closed says why
+    if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) return {};  // what it said before it closed says why
     if (n < 0) return fail(with_code(fail_errno(path_, "send", errno).value(), kExitUnavailable));
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
@@ -55,6 +55,7 @@ Result<std::string> StreamClient::receive(std::optional<std::chrono::millisecond
     NETSERV_TRY(wait(POLLIN, timeout));
     ssize_t n = ::recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (n < 0 && errno == ECONNRESET) return std::string();  // closed with some of the request unread
     if (n < 0) return fail(with_code(fail_errno(path_, "receive", errno).value(), kExitUnavailable));
     return std::string(buffer, static_cast<std::size_t>(n));
   }
