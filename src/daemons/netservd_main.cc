@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   auto config = config::load(check.empty() ? path : check);
   if (config) {
     if (auto keys = daemon::policies(*config); !keys) config = tl::unexpected<Error>(keys.error());
+    else if (Status blocks = daemon::check_blocks(*config); !blocks) config = tl::unexpected<Error>(blocks.error());
   }
   if (!config) {
     std::fprintf(stderr, "%s\n", config.error().message().c_str());

@@ -77,6 +77,19 @@ class Operator(unittest.TestCase):
         self.assertEqual(answer["state"], "ACTIVE", answer)
         self.assertTrue(set(containers) < set(node.container_processes()), "alice's container did not notice")
 
+    @in_lab(start=False)
+    def test_a_block_to_be_withheld_that_there_is_not(self, lab):
+        """It would be there all the same, under its right name."""
+        node = lab.node
+        node.withhold = ["counter/1"]
+        node.write_config()
+        done = node.command("node", "check-config", node.config, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn('[node] withhold: there is no building block "counter/1"; there are packet/1, ', done.stdout + done.stderr)
+        node.withhold = ["counters/1"]
+        node.write_config()
+        node.command("node", "check-config", node.config)
+
     @in_lab(publishers={"alice": "publisher", "bob": "visualizer"})
     def test_reload_removes_what_it_would_refuse(self, lab):
         node, alice, bob = lab.node, lab.publishers["alice"], lab.publishers["bob"]

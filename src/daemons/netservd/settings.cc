@@ -1,6 +1,7 @@
 #include "daemons/netservd/settings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -95,6 +96,14 @@ Result<std::map<PublisherId, auth::PublisherPolicy>> policies(const config::Conf
     policy.priority = p.priority;
   }
   return out;
+}
+
+Status check_blocks(const config::Config& config) {
+  for (const std::string& block : config.node.withhold)
+    if (std::ranges::find(node_blocks(), block) == node_blocks().end())
+      return fail(Origin::kOperator, "[node] withhold",
+                  fmt::format("there is no building block \"{}\"; there are {}", block, fmt::join(node_blocks(), ", ")));
+  return {};
 }
 
 auth::Requirements requirements(const config::Config& config) {

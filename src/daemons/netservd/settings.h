@@ -20,6 +20,8 @@ const std::vector<std::string>& node_blocks();
 node::Settings node_settings(const config::Config& config);
 // Errors name the publisher whose key is wrong.
 Result<std::map<PublisherId, auth::PublisherPolicy>> policies(const config::Config& config);
+// Names of blocks that this node has not got: one that is to be withheld would be there all the same.
+Status check_blocks(const config::Config& config);
 auth::Requirements requirements(const config::Config& config);
 std::vector<Prefix> own_addresses(const config::Config& config);
 auth::AddressRules address_rules(const config::Config& config);
