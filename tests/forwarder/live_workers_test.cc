@@ -186,11 +186,13 @@ class XdpWorkers : public LiveWorkers {
   std::string plane() override { return "xdp"; }
   // Until all packets of a round came through the modules, and left by the server's interface.
   void until_all_come_changed() {
+    int round = 0;  // stragglers of earlier ones do not count
     until([&] {
-      for (const auto& flow : flows) send(flow, "change");
+      std::string number = std::to_string(++round);
+      for (const auto& flow : flows) send(flow, "change " + number);
       ::usleep(10'000);
       int changed = 0;
-      for (std::string got; (got = receive(server, MSG_DONTWAIT)) != "nothing";) changed += got == "Change";
+      for (std::string got; (got = receive(server, MSG_DONTWAIT)) != "nothing";) changed += got == "Change " + number;
       return changed == kFlows;
     });
   }
