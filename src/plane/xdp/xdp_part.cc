@@ -14,10 +14,9 @@ namespace {
 
 constexpr std::uint32_t kEthernet = 14;
 constexpr std::uint32_t kMac = 6;
-// With batches of so many frames there is enough to do to let frames leave in those that come; after some of so few there
-// is not, and a frame shall not wait for others.
-constexpr std::size_t kManyFrames = 160, kFewFrames = 96;
-constexpr int kFewBatches = 8;
+// With a batch of so many frames there is enough to do to let frames leave in those that come; with so few, on average over
+// some eight batches, there is not, and a frame shall not wait for others.
+constexpr std::size_t kManyFrames = 160, kFewFrames = 112;
 
 // Enough to notice that a module changed an address.
 std::uint64_t mark_of(const std::byte* address, bool v6) {
@@ -192,9 +191,14 @@ bool XdpPart::take_in(FrameAddress frame, std::uint32_t length, forward::Packet&
 }
 
 void XdpPart::choose_way_out(std::size_t came) {
-  if (came >= kFewFrames) few_ = 0;
-  if (came >= kManyFrames) exchanging_ = true;
-  else if (exchanging_ && came > 0 && came < kFewFrames && ++few_ == kFewBatches) let_go();
+  if (came == 0) return;
+  average_ = (7 * average_ + static_cast<double>(came)) / 8;
+  if (came >= kManyFrames) {
+    exchanging_ = true;
+    average_ = std::max(average_, static_cast<double>(came));
+  } else if (exchanging_ && average_ < kFewFrames) {
+    let_go();
+  }
 }
 
 void XdpPart::drop(FrameAddress frame) {
@@ -280,7 +284,6 @@ void XdpPart::put_on_lane() {
 
 // By the sockets, before what was queued since.
 void XdpPart::let_go() {
-  few_ = 0;
   exchanging_ = false;
   if (!holds()) return;
   std::vector<std::vector<xdp_desc>> later(ports_.size());

@@ -116,7 +116,7 @@ class XdpPart final : public PlanePart {
   sys::UniqueFd poll_;  // an epoll set of all sockets
   std::array<forward::Packet, 256> batch_;
   TimePoint now_{};
-  int few_ = 0;  // batches of few frames, one after another
+  double average_ = 0;  // frames in a batch
   bool exchanging_ = false;
   std::size_t next_port_ = 0;
   std::size_t held_ = 0;
