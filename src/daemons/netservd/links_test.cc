@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include "daemons/netservd/container_words.h"
 #include "wire/ipc/archive.h"
@@ -50,7 +51,12 @@ class LinksTest : public ::testing::Test {
     links_->start(record_, 1);
     container_ = sys::Channel(*sys::accept_connection(listener_.get()));
   }
-  ~LinksTest() override { std::filesystem::remove_all(folder_); }
+  ~LinksTest() override {
+    std::error_code busy;  // a script that has not ended may still write into it
+    do {
+      std::filesystem::remove_all(folder_, busy);
+    } while (busy);
+  }
 
   void welcome() { ASSERT_TRUE(container_.send(ipc::encode<ipc::FromContainer>(ipc::Welcome{}))); }
   // Once a test: an event loop that has stopped does not run again. A condition that never comes true ends in the
