@@ -110,8 +110,7 @@ TEST_F(XdpExchange, RepliesLeaveInThemToo) {
     int passed = 0;
     while (receive(server, MSG_DONTWAIT) == "ping") ++passed;  // by, or beyond what the publisher may send
     pings -= passed;
-    auto s = stats();
-    return pongs + static_cast<int>(s["xdp_dropped_replies"]) == pings;
+    return pongs == pings;
   });
   EXPECT_GT(pongs, 500);
 }
