@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "base/result.h"
 
@@ -16,8 +17,10 @@ class TemporaryFolder {
     NETSERV_CHECK(mkdtemp(path_.data()) != nullptr);
   }
   ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    std::error_code error;
+    do {  // a process that has not ended may still write into it
+      std::filesystem::remove_all(path_, error);
+    } while (error == std::errc::directory_not_empty);
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;

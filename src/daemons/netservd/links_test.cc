@@ -3,15 +3,14 @@
 #include "daemons/netservd/links.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <system_error>
 
 #include "daemons/netservd/container_words.h"
+#include "support/temporary_folder.h"
 #include "wire/ipc/archive.h"
 
 namespace netserv::daemon {
@@ -27,8 +26,6 @@ std::string text_of(const std::string& path) {
 class LinksTest : public ::testing::Test {
  protected:
   LinksTest() {
-    char path[] = "/tmp/netserv-links.XXXXXX";
-    folder_ = ::mkdtemp(path);
     std::ofstream script(folder_ + "/launch");
     script << "#!/bin/sh\n{ echo \"$@\"; cat; echo; } >> " << folder_ << "/asked\n"
            << "while [ -e " << folder_ << "/hold ]; do sleep 0.01; done; echo ended >> " << folder_ << "/asked\n";
@@ -51,12 +48,6 @@ class LinksTest : public ::testing::Test {
     links_->start(record_, 1);
     container_ = sys::Channel(*sys::accept_connection(listener_.get()));
   }
-  ~LinksTest() override {
-    std::error_code busy;  // a script that has not ended may still write into it
-    do {
-      std::filesystem::remove_all(folder_, busy);
-    } while (busy);
-  }
 
   void welcome() { ASSERT_TRUE(container_.send(ipc::encode<ipc::FromContainer>(ipc::Welcome{}))); }
   // Once a test: an event loop that has stopped does not run again. A condition that never comes true ends in the
@@ -69,8 +60,9 @@ class LinksTest : public ::testing::Test {
   }
   std::string asked() { return text_of(folder_ + "/asked"); }
 
+  test::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
   sys::EventLoop loop_;
-  std::string folder_;
   lxc::LaunchSpec spec_;
   std::unique_ptr<lxc::ContainerHost> host_;
   std::unique_ptr<ContainerLinks> links_;

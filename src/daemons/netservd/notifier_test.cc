@@ -2,12 +2,12 @@
 #include "daemons/netservd/notifier.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
-#include <system_error>
+
+#include "support/temporary_folder.h"
 
 namespace netserv::daemon {
 namespace {
@@ -17,8 +17,6 @@ const PublisherId kAlice{"alice"}, kBob{"bob"};
 class NotifierTest : public ::testing::Test {
  protected:
   NotifierTest() {
-    char path[] = "/tmp/netserv-notifier.XXXXXX";
-    folder_ = ::mkdtemp(path);
     const std::string program = folder_ + "/netserv-notify";
     std::ofstream script(program);
     script << "#!/bin/sh\nread job; echo \"$job\" >> " << folder_ << "/asked\n"
@@ -28,12 +26,6 @@ class NotifierTest : public ::testing::Test {
     ::chmod(program.c_str(), 0755);
     std::ofstream(folder_ + "/hold").close();
     notifier_ = std::make_unique<Notifier>(loop_, config_, folder_);
-  }
-  ~NotifierTest() override {
-    std::error_code busy;  // a script that has not ended may still write into it
-    do {
-      std::filesystem::remove_all(folder_, busy);
-    } while (busy);
   }
 
   // How many helpers have been started for URLs that hold `word`.
@@ -52,9 +44,10 @@ class NotifierTest : public ::testing::Test {
     loop_.run();
   }
 
+  test::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
   sys::EventLoop loop_;
   config::Config config_;
-  std::string folder_;
   std::unique_ptr<Notifier> notifier_;
 };
 
