@@ -77,13 +77,6 @@ class XdpExchange : public LivePlane {
       return stats()["xdp_exchanged"] >= count;
     });
   }
-  // SIGTERM; 0 also says that no frame of packet memory is missing.
-  int end_orderly() {
-    ::kill(forwarder, SIGTERM);
-    int status = 0;
-    ::waitpid(std::exchange(forwarder, 0), &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
 
   int sent = 0;
   std::vector<std::string> came;

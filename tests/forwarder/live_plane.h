@@ -124,6 +124,17 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     ::kill(pid, SIGSTOP);
     ::waitpid(pid, nullptr, WUNTRACED);
   }
+  // SIGTERM; 0 also says that no frame of packet memory is missing.
+  int end_orderly() {
+    ::kill(forwarder, SIGTERM);
+    return exit_status();
+  }
+  // Waits for the forwarder's end; -1 if it did not exit by itself.
+  int exit_status() {
+    int status = 0;
+    ::waitpid(std::exchange(forwarder, 0), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
   void start_forwarder() {
     std::vector<std::string> command{kForwarder, "--run-dir", router.folder(), "--plane", plane()};
     if (plane() == "xdp") command.insert(command.end(), {"--interface", "to_c", "--interface", "to_s"});

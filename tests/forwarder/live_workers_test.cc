@@ -70,13 +70,6 @@ class LiveWorkers : public LivePlane {
     EXPECT_EQ(s["xdp_frames_missing"] + s["xdp_bad_metadata"] + s["queue_verdict_errors"], 0u);
     EXPECT_EQ(s["queue_unseen"] + s["queue_dropped"], 0u);
   }
-  // SIGTERM; 0 also says that no frame of packet memory is missing.
-  int end_orderly() {
-    ::kill(forwarder, SIGTERM);
-    int status = 0;
-    ::waitpid(std::exchange(forwarder, 0), &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
 
   std::vector<sys::UniqueFd> flows;
   int sent = 0, answered = 0, passed = 0;
@@ -274,9 +267,7 @@ TEST_F(XdpWorkers, MoreWorkersThanQueuesAreRefused) {
   EXPECT_EQ(end_orderly(), 0);
   forwarder = router.start({kForwarder, "--run-dir", router.folder(), "--plane", "xdp", "--interface", "to_c",
                             "--interface", "to_s", "--workers", "3"});
-  int status = 0;
-  ::waitpid(std::exchange(forwarder, 0), &status, 0);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+  EXPECT_EQ(exit_status(), 1);
 }
 
 }  // namespace
