@@ -26,7 +26,6 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   void remove(ContainerId id);
   // Answers, emitted packets, then back to sleep: sets the waiting flags and the stall timer. After every change.
   void settle();
-  void post_work();
   // Lets everything in flight pass; the plane delivers nothing more.
   void shut_down();
   // Its share of ForwarderStats.
@@ -40,6 +39,7 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   void on_plane_readable();
   void listen_to_plane();
   void work();
+  void post_work();
   bool await_answers();
   bool gather();
   bool shares_core() const;

@@ -40,7 +40,7 @@ class XdpProgram {
   Status read_address(unsigned ifindex, const std::string& name);
 
   // Packets leave from the program itself only by interfaces that take redirects; that changes with what happens at the
-  // far end of a veth, so it is to be asked again and again.
+  // far end of a veth (RedirectWatch tells).
   Status choose_egress();
   bool leaves_by(unsigned ifindex) const;
 

@@ -278,9 +278,13 @@ static __always_inline int same_mac(const void* a, const void* b) {
   return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
 }
 
+// Whose receive queue it is.
+static __always_inline __u32 worker_of(const struct nsx_state* s, __u32 queue) {
+  return s->workers > 1 ? queue % s->workers : 0;
+}
+
 // Signed: another core may have written a heartbeat since the clock was read.
-static __always_inline int forwarder_is_late(const struct nsx_state* s, __u32 queue, __u64 now_ns) {
-  __u32 worker = s->workers > 1 ? queue % s->workers : 0;
+static __always_inline int forwarder_is_late(const struct nsx_state* s, __u32 worker, __u64 now_ns) {
   __u64 beat = *(const volatile __u64*)&s->beats[worker & (NSX_MAX_WORKERS - 1)].ns;
   return (__s64)(now_ns - beat) > (__s64)s->heartbeat_limit_ns;
 }
@@ -416,14 +420,15 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (!m.found.in_path && !m.found.observed) return pass(NSX_UNMATCHED);
   if (out_of_scope(&h)) return pass(NSX_BYPASS_SCOPE);
   if (h.protocol == IPPROTO_UDP && h.port == bpf_htons(SIGNALLING_PORT)) return pass(NSX_BYPASS_SIGNALLING);
+  __u32 worker = worker_of(forwarder, ctx->rx_queue_index);
   // Some milliseconds old at most, at a fraction of the other clock's cost.
-  if (forwarder_is_late(forwarder, ctx->rx_queue_index, bpf_ktime_get_coarse_ns())) return pass(NSX_BYPASS_HEARTBEAT);
+  if (forwarder_is_late(forwarder, worker, bpf_ktime_get_coarse_ns())) return pass(NSX_BYPASS_HEARTBEAT);
   __u32 ingress = ctx->ingress_ifindex;
   struct nsx_port* port = bpf_map_lookup_elem(&ports, &ingress);
   if (!port) return pass(NSX_BYPASS_SOCKET);
   if (!same_mac(ethernet->h_dest, port->mac)) return pass(NSX_BYPASS_SCOPE);
 
-  struct nsx_meta route = {.magic = NSX_META_MAGIC};
+  struct nsx_meta route = {.magic = NSX_META_MAGIC, .ingress = ingress};
   long result = look_up_route(ctx, &h, &route);
   if (result == BPF_FIB_LKUP_RET_NOT_FWDED) return pass(NSX_BYPASS_LOCAL);
   // The kernel has to tell the sender.
@@ -445,8 +450,6 @@ int netserv_xdp(struct xdp_md* ctx) {
     return pass(NSX_BYPASS_OVERSIZE);
   if (ctx->rx_queue_index >= port->queues) return pass(NSX_BYPASS_SOCKET);
   if (forwarder->lanes_used) {
-    route.ingress = ingress;
-    __u32 worker = forwarder->workers > 1 ? ctx->rx_queue_index % forwarder->workers : 0;
     int action = exchange(ctx, &route, (__u64)length, worker);
     count(action == XDP_PASS ? NSX_BYPASS_FULL : NSX_REDIRECTED);
     return action;
@@ -454,7 +457,6 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (bpf_xdp_adjust_meta(ctx, -(int)sizeof route) != 0) return pass(NSX_BYPASS_META);
   struct nsx_meta* meta = (void*)(long)ctx->data_meta;
   if ((void*)(meta + 1) > (void*)(long)ctx->data) return pass(NSX_BYPASS_META);
-  route.ingress = ingress;
   __builtin_memcpy(meta, &route, sizeof route);
   count(NSX_REDIRECTED);
   // No socket there (the forwarder is gone): the kernel forwards.

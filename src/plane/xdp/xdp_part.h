@@ -3,7 +3,7 @@
 // by the lane too, else through the part's own socket there; what can't go that way goes to the kernel, through RawSender,
 // and is routed there.
 //
-// One thread, the worker's. A packet's frame is held from receive() to finish(). No call blocks but open().
+// One thread, the worker's. A packet's frame is held from receive() to finish(). No call blocks but open() and close().
 #pragma once
 
 #include <array>
@@ -65,7 +65,7 @@ class XdpPart final : public PlanePart {
 
   int fd() const override { return poll_.get(); }
   bool polls_itself() const override { return options_.busy_poll; }
-  // Taken in turn from all sockets.
+  // Zero-copy: taken in turn from all sockets.
   std::span<const forward::Packet> receive(TimePoint now) override;
   bool holds() const override { return lane_ && lane_->ready() > 0; }
   void let_go() override;

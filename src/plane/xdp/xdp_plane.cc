@@ -127,11 +127,6 @@ void XdpPlane::describe(const Opening& opening) {
   }
 }
 
-Status XdpPlane::want(const std::vector<forward::Wanted>& wanted) {
-  NETSERV_TRY(look_at_egress());
-  return program_->set_filters(wanted);
-}
-
 Status XdpPlane::look_at_egress() {
   Status chosen = program_->choose_egress();
   on_parts([this](std::size_t i) { parts_[i]->look_at_egress(); }, [] {});

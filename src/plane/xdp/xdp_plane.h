@@ -40,7 +40,7 @@ class XdpPlane final : public LivePlane {
   std::string detail() const override { return description_; }
   std::size_t parts() const override { return parts_.size(); }
   PlanePart& part(std::size_t number) override { return *parts_[number]; }
-  Status want(const std::vector<forward::Wanted>& wanted) override;
+  Status want(const std::vector<forward::Wanted>& wanted) override { return program_->set_filters(wanted); }
   void look_around(TimePoint now) override;
   void take_copies(const TakeCopies& take) override;
   std::uint64_t copies_lost() override { return program_->copies_lost(); }
