@@ -9,8 +9,8 @@
 
 namespace netserv::test {
 
-RuntimeFixture::RuntimeFixture() {
-  auto made = runtime::make_wasm_runtime();
+RuntimeFixture::RuntimeFixture(std::chrono::milliseconds call_limit) {
+  auto made = runtime::make_wasm_runtime({.call_limit = call_limit});
   NETSERV_CHECK(made.has_value());
   runtime_ = *std::move(made);
   make_window();

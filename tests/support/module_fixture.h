@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -44,7 +45,8 @@ class RememberingHost : public dispatch::ModuleHost {
 
 class RuntimeFixture : public testing::Test {
  protected:
-  RuntimeFixture();
+  // `call_limit`: CPU time of a call. Where it isn't the subject no slow machine and no sanitizer should reach it.
+  explicit RuntimeFixture(std::chrono::milliseconds call_limit = std::chrono::minutes(1));
   ~RuntimeFixture() override;
 
   dispatch::ModuleRuntime& runtime() { return *runtime_; }
