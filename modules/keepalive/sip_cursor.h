@@ -52,15 +52,52 @@ constexpr CharTable make_char_table() {
 }
 inline constexpr CharTable kChars = make_char_table();
 
+// Eight bytes at once, in any byte order that has the first one lowest.
+inline uint64_t word_at(const char* at) {
+  uint64_t word;
+  __builtin_memcpy(&word, at, sizeof word);
+  return word;
+}
+constexpr uint64_t each_byte(uint8_t value) { return 0x0101010101010101u * value; }
+// Not 0 if a byte of `word` is below `limit`, at most 0x80; the lowest bit set then is the top one of the first such byte.
+constexpr uint64_t bytes_below(uint64_t word, uint8_t limit) { return (word - each_byte(limit)) & ~word & each_byte(0x80); }
+
 inline bool is(char c, CharClass wanted) { return kChars.of[static_cast<uint8_t>(c)] & wanted; }
 inline bool is_blank(char c) { return is(c, kBlank); }
 inline bool is_digit(char c) { return is(c, kDigit); }
+
+// The first byte in [at, end) that is not of the class, or end. Most of a request's bytes go through here.
+inline const char* end_of_class(const char* at, const char* end, CharClass wanted) {
+  for (; end - at >= 4; at += 4) {
+    if (!is(at[0], wanted)) return at;
+    if (!is(at[1], wanted)) return at + 1;
+    if (!is(at[2], wanted)) return at + 2;
+    if (!is(at[3], wanted)) return at + 3;
+  }
+  while (at < end && is(*at, wanted)) at++;
+  return at;
+}
 
 inline Text trim(Text t) {
   uint32_t from = 0, to = t.size;
   while (from < to && is_blank(t[from])) from++;
   while (to > from && is_blank(t[to - 1])) to--;
   return t.sub(from, to - from);
+}
+
+// Whether `token` is `lower` in any case. Of token characters, |0x20 makes no two alike but a letter's two cases.
+template <uint32_t N>
+bool is_word(Text token, const char (&lower)[N]) {
+  constexpr uint32_t kSize = N - 1;
+  static_assert(kSize <= 16);
+  if (token.size != kSize) return false;
+  if constexpr (kSize >= 8) {
+    return ((word_at(token.data) | each_byte(0x20)) ^ word_at(lower)) == 0 &&
+           ((word_at(token.data + kSize - 8) | each_byte(0x20)) ^ word_at(lower + kSize - 8)) == 0;
+  }
+  unsigned difference = 0;
+  for (uint32_t i = 0; i < kSize; i++) difference |= static_cast<unsigned>((token[i] | 0x20) ^ lower[i]);
+  return difference == 0;
 }
 
 // All of `t` as decimal, at most `max`.
@@ -70,23 +107,27 @@ inline bool parse_number(Text t, uint32_t max, uint32_t& out) {
 
 class Cursor {
  public:
-  explicit Cursor(Text text) : text_(text) {}
+  explicit Cursor(Text text) : begin_(text.data), at_(text.data), end_(text.data + text.size) {}
 
-  uint32_t position() const { return at_; }
-  bool at_end() const { return at_ == text_.size; }
-  char peek() const { return at_ < text_.size ? text_[at_] : '\0'; }
+  uint32_t position() const { return static_cast<uint32_t>(at_ - begin_); }
+  bool at_end() const { return at_ == end_; }
+  char peek() const { return at_ < end_ ? *at_ : '\0'; }
+  // What was gone past since `position`.
+  Text since(uint32_t position) const { return since(begin_ + position); }
   // Goes past blanks; true if there was one.
   bool skip_blanks() {
-    return !take_all(kBlank).empty();
+    const char* const start = at_;
+    while (at_ < end_ && is_blank(*at_)) at_++;
+    return at_ != start;
   }
   bool take(char c) {
-    if (at_ == text_.size || text_[at_] != c) return false;
+    if (at_ == end_ || *at_ != c) return false;
     at_++;
     return true;
   }
   // c with blanks allowed around it, as SLASH, SEMI, EQUAL and COMMA have.
   bool take_separator(char c) {
-    uint32_t start = at_;
+    const char* const start = at_;
     skip_blanks();
     if (!take(c)) {
       at_ = start;
@@ -97,29 +138,25 @@ class Cursor {
   }
   // What follows of one class.
   Text take_all(CharClass wanted) {
-    const uint32_t start = at_;
-    uint32_t at = start;
-    while (at < text_.size && is(text_[at], wanted)) at++;
-    at_ = at;
-    return text_.sub(start, at - start);
+    const char* const start = at_;
+    at_ = end_of_class(at_, end_, wanted);
+    return since(start);
   }
   template <class Predicate>
   Text take_while(Predicate accept) {
-    const uint32_t start = at_;
-    uint32_t at = start;
-    while (at < text_.size && accept(text_[at])) at++;
-    at_ = at;
-    return text_.sub(start, at - start);
+    const char* const start = at_;
+    while (at_ < end_ && accept(*at_)) at_++;
+    return since(start);
   }
   Text token() { return take_all(kToken); }
   // "..." with \ escapes. False if it does not begin or does not end.
   bool quoted_string() {
     if (!take('"')) return false;
-    while (at_ < text_.size) {
-      char c = text_[at_++];
+    while (at_ < end_) {
+      const char c = *at_++;
       if (c == '"') return true;
       if (c == '\\') {
-        if (at_ == text_.size) return false;
+        if (at_ == end_) return false;
         at_++;
       }
     }
@@ -130,24 +167,27 @@ class Cursor {
   bool parameter(Text& name, Text& value, bool& has_value, uint32_t& name_end) {
     if (!take_separator(';')) return false;
     name = token();
-    name_end = at_;
+    name_end = position();
     has_value = take_separator('=');
     value = {};
     if (name.empty()) return false;
     if (!has_value) return true;
-    uint32_t start = at_;
+    const char* const start = at_;
     if (peek() == '"') {
       if (!quoted_string()) return false;
     } else {
       take_all(kParameter);
     }
-    value = text_.sub(start, at_ - start);
+    value = since(start);
     return !value.empty();
   }
 
  private:
-  Text text_;
-  uint32_t at_ = 0;
+  Text since(const char* start) const { return {start, static_cast<uint32_t>(at_ - start)}; }
+
+  const char* begin_;
+  const char* at_;
+  const char* end_;
 };
 
 }  // namespace keepalive

@@ -9,15 +9,8 @@ namespace keepalive {
 
 // Index of the first byte below 0x20 from `at` on, or t.size.
 inline uint32_t find_control(Text t, uint32_t at) {
-  constexpr uint64_t kOnes = 0x0101010101010101u, kHigh = 0x8080808080808080u;
-  while (t.size - at >= 8) {
-    uint64_t word;
-    __builtin_memcpy(&word, t.data + at, 8);
-    uint64_t below = (word - kOnes * 0x20) & ~word & kHigh;
-    // Exact for the lowest byte that is below, which is all that is asked.
-    if (below) return at + static_cast<uint32_t>(__builtin_ctzll(below)) / 8;
-    at += 8;
-  }
+  for (; t.size - at >= 8; at += 8)
+    if (const uint64_t below = bytes_below(word_at(t.data + at), 0x20)) return at + static_cast<uint32_t>(__builtin_ctzll(below)) / 8;
   while (at < t.size && static_cast<uint8_t>(t[at]) >= 0x20) at++;
   return at;
 }
@@ -39,15 +32,17 @@ class LineReader {
   }
   // One header field with its folded lines. `value` is trimmed.
   Next header(Text& name, Text& value) {
-    if (at_ + 2 <= text_.size && text_[at_] == '\r' && text_[at_ + 1] == '\n') {
+    const char* const begin = text_.data + at_;
+    const char* const stop = text_.data + text_.size;
+    if (stop - begin >= 2 && begin[0] == '\r' && begin[1] == '\n') {
       at_ += 2;
       return Next::kEndOfHeaders;
     }
-    Cursor cursor(text_.sub(at_));
-    name = cursor.token();
-    while (cursor.peek() == ' ' || cursor.peek() == '\t') cursor.take(cursor.peek());
-    if (name.empty() || !cursor.take(':')) return Next::kMalformed;
-    uint32_t start = at_ + cursor.position();
+    const char* colon = end_of_class(begin, stop, kToken);
+    name = {begin, static_cast<uint32_t>(colon - begin)};
+    while (colon < stop && (*colon == ' ' || *colon == '\t')) colon++;
+    if (name.empty() || colon == stop || *colon != ':') return Next::kMalformed;
+    const uint32_t start = static_cast<uint32_t>(colon + 1 - text_.data);
     uint32_t end = start;
     for (;;) {
       if (!find_line_end(end)) return Next::kMalformed;

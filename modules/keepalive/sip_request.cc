@@ -13,15 +13,6 @@ enum class Header : uint8_t {
 };
 constexpr uint32_t kHeaders = static_cast<uint32_t>(Header::kOther);
 
-// `lower` is in small letters. Token characters only: of these, |0x20 makes no two alike but a letter's two cases.
-template <uint32_t N>
-bool is_name(Text name, const char (&lower)[N]) {
-  if (name.size != N - 1) return false;
-  unsigned difference = 0;
-  for (uint32_t i = 0; i < N - 1; i++) difference |= static_cast<unsigned>((name[i] | 0x20) ^ lower[i]);
-  return difference == 0;
-}
-
 Header header_of(Text name) {
   if (name.size == 1) {
     switch (name[0] | 0x20) {
@@ -35,15 +26,15 @@ Header header_of(Text name) {
     }
   }
   switch (name.size) {
-    case 2: return is_name(name, "to") ? Header::kTo : Header::kOther;
-    case 3: return is_name(name, "via") ? Header::kVia : Header::kOther;
-    case 4: return is_name(name, "from") ? Header::kFrom : is_name(name, "cseq") ? Header::kCSeq : Header::kOther;
-    case 5: return is_name(name, "event") ? Header::kEvent : is_name(name, "route") ? Header::kRoute : Header::kOther;
+    case 2: return is_word(name, "to") ? Header::kTo : Header::kOther;
+    case 3: return is_word(name, "via") ? Header::kVia : Header::kOther;
+    case 4: return is_word(name, "from") ? Header::kFrom : is_word(name, "cseq") ? Header::kCSeq : Header::kOther;
+    case 5: return is_word(name, "event") ? Header::kEvent : is_word(name, "route") ? Header::kRoute : Header::kOther;
     case 7:
-      return is_name(name, "call-id") ? Header::kCallId : is_name(name, "require") ? Header::kRequire : Header::kOther;
-    case 12: return is_name(name, "max-forwards") ? Header::kMaxForwards : Header::kOther;
-    case 13: return is_name(name, "proxy-require") ? Header::kRequire : Header::kOther;
-    case 14: return is_name(name, "content-length") ? Header::kContentLength : Header::kOther;
+      return is_word(name, "call-id") ? Header::kCallId : is_word(name, "require") ? Header::kRequire : Header::kOther;
+    case 12: return is_word(name, "max-forwards") ? Header::kMaxForwards : Header::kOther;
+    case 13: return is_word(name, "proxy-require") ? Header::kRequire : Header::kOther;
+    case 14: return is_word(name, "content-length") ? Header::kContentLength : Header::kOther;
     default: return Header::kOther;
   }
 }
@@ -66,12 +57,12 @@ struct Via {
 };
 
 // One via-parm: "SIP/2.0/UDP host:port;parameters", up to a comma or the end.
-bool parse_via(Cursor& cursor, Text value, Via& out) {
-  if (!equal_ignoring_case(cursor.token(), "SIP") || !cursor.take_separator('/')) return false;
-  if (!(cursor.token() == Text("2.0")) || !cursor.take_separator('/')) return false;
+bool parse_via(Cursor& cursor, Via& out) {
+  if (!is_word(cursor.token(), "sip") || !cursor.take_separator('/')) return false;
+  if (!is_word(cursor.token(), "2.0") || !cursor.take_separator('/')) return false;
   Text transport = cursor.token();
   if (transport.empty() || !cursor.skip_blanks()) return false;
-  out.udp = equal_ignoring_case(transport, "UDP");
+  out.udp = is_word(transport, "udp");
   uint32_t start = cursor.position();
   if (cursor.take('[')) {
     cursor.take_while([](char c) { return is(c, kHost) || c == ':'; });
@@ -79,7 +70,7 @@ bool parse_via(Cursor& cursor, Text value, Via& out) {
   } else if (cursor.take_all(kHost).empty()) {
     return false;
   }
-  out.host = value.sub(start, cursor.position() - start);
+  out.host = cursor.since(start);
   uint32_t port;
   if (cursor.take_separator(':') && !parse_number(cursor.take_all(kDigit), 65535, port)) return false;
   for (;;) {
@@ -90,10 +81,10 @@ bool parse_via(Cursor& cursor, Text value, Via& out) {
     bool has_value;
     uint32_t name_end;
     if (!cursor.parameter(name, parameter_value, has_value, name_end)) return false;
-    if (equal_ignoring_case(name, "rport")) {
+    if (is_word(name, "rport")) {
       if (has_value || out.rport_end != 0) out.answerable = false;
       out.rport_end = name_end;
-    } else if (equal_ignoring_case(name, "received") || equal_ignoring_case(name, "maddr")) {
+    } else if (is_word(name, "received") || is_word(name, "maddr")) {
       out.answerable = false;
     }
   }
@@ -105,7 +96,7 @@ bool read_via_line(Text value, Request& out) {
   Cursor cursor(value);
   for (bool first = out.via_lines == 0;; first = false) {
     Via via;
-    if (!parse_via(cursor, value, via)) return false;
+    if (!parse_via(cursor, via)) return false;
     if (first) {
       if (!via.udp || !via.answerable) return false;
       out.sent_by_host = via.host;
@@ -151,7 +142,7 @@ bool parse_party(Text value, bool& has_tag) {
     bool has_value;
     uint32_t name_end;
     if (!cursor.parameter(name, parameter_value, has_value, name_end)) return false;
-    if (!equal_ignoring_case(name, "tag")) continue;
+    if (!is_word(name, "tag")) continue;
     if (has_tag || !has_value) return false;
     has_tag = true;
   }
@@ -165,16 +156,21 @@ bool parse_cseq(Text value, Text method) {
   return cursor.token() == method && cursor.at_end();
 }
 
+// Visible ASCII.
 bool is_call_id(Text value) {
-  if (value.empty()) return false;
-  for (uint32_t i = 0; i < value.size; i++)
-    if (value[i] <= ' ' || value[i] == '\x7f') return false;
-  return true;
+  const char *at = value.data, *const end = value.data + value.size;
+  for (; end - at >= 8; at += 8) {
+    const uint64_t word = word_at(at), from_delete_on = ((word + each_byte(1)) | word) & each_byte(0x80);
+    if (bytes_below(word, 0x21) | from_delete_on) return false;
+  }
+  for (; at < end; at++)
+    if (*at <= ' ' || *at >= '\x7f') return false;
+  return !value.empty();
 }
 
 bool is_keep_alive_event(Text value) {
   Cursor cursor(value);
-  return equal_ignoring_case(cursor.token(), "keep-alive") && skip_parameters(cursor);
+  return is_word(cursor.token(), "keep-alive") && skip_parameters(cursor);
 }
 
 bool in_list(Text list, Text item, bool (*equal)(Text, Text)) {
@@ -221,7 +217,7 @@ bool is_server_uri(Text uri, const Target& target) {
   } else {
     cursor.take_all(kHost);
   }
-  Text host = rest.sub(start, cursor.position() - start);
+  const Text host = cursor.since(start);
   if (host.empty() || !is_target_host(host, target)) return false;
   uint32_t port;
   if (cursor.take(':') && (!parse_number(cursor.take_all(kDigit), 65535, port) || port != target.port))

@@ -103,6 +103,13 @@ TEST(Classify, WhatAnAnswerNeedsMustBeSound) {
       {"Proxy-Require", "foo"}};
   for (const auto& [name, value] : bad)
     EXPECT_EQ(kind_of(notify().with(name, value)), Kind::kOther) << name << ": " << value;
+  // Looked at eight bytes at once, and then what is left of them.
+  for (const char* odd : {" ", "\t", "\x7f", "\x80", "\xff"})
+    for (std::size_t at = 1; at < 19; at++) {
+      std::string id = "1234567890abcdef@host";
+      EXPECT_EQ(kind_of(notify().with("Call-ID", id)), Kind::kNotify);
+      EXPECT_EQ(kind_of(notify().with("Call-ID", id.replace(at, 1, odd))), Kind::kOther) << id;
+    }
 }
 
 TEST(Classify, FramingMustBeStrict) {
