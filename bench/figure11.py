@@ -112,6 +112,8 @@ class Bench:
                         self.observer(plane, node)
                     else:
                         self.measure(plane, configuration, verdicts)
+                    if configuration == "6" and not any(m["counters"].get("notify") for m in node.modules()):
+                        raise RuntimeError("KeepAlive found no keep-alive in what it was given")
 
     def observer(self, plane, node):
         # They are not in the packets' way, so they shall not keep the receive work from the core.

@@ -36,6 +36,21 @@ struct {
 
 const volatile __u16 sink_port = 0; // network order; 0: any
 
+static __u64 letters_of(__u32 time) {
+  __u64 x = time;
+  x = (x | x << 16) & 0x0000ffff0000ffff;
+  x = (x | x << 8) & 0x00ff00ff00ff00ff;
+  x = (x | x << 4) & 0x0f0f0f0f0f0f0f0f;
+  return x + 0x4141414141414141;
+}
+
+static __u32 time_of(__u64 letters) {
+  __u64 x = (letters - 0x4141414141414141) & 0x0f0f0f0f0f0f0f0f;
+  x = (x | x >> 4) & 0x00ff00ff00ff00ff;
+  x = (x | x >> 8) & 0x0000ffff0000ffff;
+  return x | x >> 16;
+}
+
 static long wait_once(__u32 index, void* context) { return bpf_ktime_get_ns() >= *(__u64*)context; }
 
 SEC("xdp")
@@ -61,9 +76,9 @@ int load_generate(struct xdp_md* ctx) {
     __u16 port = bpf_htons(p->first_port + p->sent % p->ports);
     bpf_xdp_store_bytes(ctx, p->source_port_offset + 2, &port, sizeof port);
   }
-  __u64 stamp = bpf_ktime_get_ns();
-  bpf_xdp_store_bytes(ctx, length - sizeof stamp, &stamp, sizeof stamp);
-  p->last_ns = stamp;
+  p->last_ns = bpf_ktime_get_ns();
+  __u64 stamp = letters_of(p->last_ns);
+  bpf_xdp_store_bytes(ctx, length - LOAD_STAMP_FROM_END, &stamp, sizeof stamp);
   p->sent++;
   return bpf_redirect(p->egress, 0);
 }
@@ -94,8 +109,8 @@ int load_sink(struct xdp_md* ctx) {
   r->received++;
   r->bytes += length;
   __u64 stamp = 0;
-  if (bpf_xdp_load_bytes(ctx, length - sizeof stamp, &stamp, sizeof stamp) == 0) {
-    __u64 bucket = (bpf_ktime_get_ns() - stamp) / LOAD_BUCKET_NS;
+  if (bpf_xdp_load_bytes(ctx, length - LOAD_STAMP_FROM_END, &stamp, sizeof stamp) == 0) {
+    __u32 bucket = ((__u32)bpf_ktime_get_ns() - time_of(stamp)) / LOAD_BUCKET_NS;
     __u32 index = bucket < LOAD_LATENCY_BUCKETS ? bucket : LOAD_LATENCY_BUCKETS - 1;
     __u64* value = bpf_map_lookup_elem(&latencies, &index);
     if (value) ++*value;

@@ -14,7 +14,12 @@ using __u64 = unsigned long long;
 #define LOAD_LATENCY_BUCKETS 65536 /* of 250 ns: up to 16 ms, the last one takes the rest */
 #define LOAD_BUCKET_NS 250
 
-/* What to send. The last 8 bytes of a frame are its sending time, nanoseconds, host order. */
+/* When a frame was sent: the low 32 bits of CLOCK_MONOTONIC's nanoseconds as letters 'A' to 'P', the lowest four bits
+ * first, so that a text may hold them anywhere. They end four bytes before the frame does: before a SIP request's
+ * empty line. */
+#define LOAD_STAMP_BYTES 8
+#define LOAD_STAMP_FROM_END (LOAD_STAMP_BYTES + 4)
+
 struct load_plan {
   __u64 interval_ps; /* between frames; 0: as fast as it goes */
   __u64 start_ns;    /* CLOCK_MONOTONIC; set by the program with the first frame, moved on when it falls behind */

@@ -66,7 +66,7 @@ Result<Bytes> parse_mac(const std::string& text) {
   return mac;
 }
 
-// A UDP frame: payload from the file, or zeros, padded so that the frame has the size asked for.
+// A UDP frame of the size asked for: its payload is the file, which has a place for the stamp, or zeros.
 Result<Bytes> build_frame(const FrameSpec& spec) {
   NETSERV_ASSIGN(Bytes to, parse_mac(spec.to_mac));
   NETSERV_ASSIGN(Bytes from, parse_mac(spec.from_mac));
@@ -78,11 +78,16 @@ Result<Bytes> build_frame(const FrameSpec& spec) {
     std::ifstream file(spec.payload_file, std::ios::binary);
     if (!file) return fail(Origin::kOperator, spec.payload_file, "can't be read");
     std::string text((std::istreambuf_iterator<char>(file)), {});
+    if (text.size() < LOAD_STAMP_FROM_END || text.compare(text.size() - LOAD_STAMP_FROM_END, LOAD_STAMP_BYTES, "AAAAAAAA") != 0)
+      return fail(Origin::kOperator, spec.payload_file, "has no place for the sending time: AAAAAAAA, four bytes before its end");
     payload.assign(as_bytes(text).begin(), as_bytes(text).end());
   }
-  constexpr std::size_t kHeaders = 14 + 20 + 8, kStamp = 8, kFcs = 4;
-  std::size_t length = std::max<std::size_t>(spec.size - kFcs, kHeaders + payload.size() + kStamp);
+  constexpr std::size_t kHeaders = 14 + 20 + 8, kFcs = 4;
+  const std::size_t length = spec.size - kFcs;
   if (length > LOAD_FRAME_MAX) return fail(Origin::kOperator, "size", "frame is longer than 1536 bytes");
+  if (!payload.empty() && payload.size() != length - kHeaders)
+    return fail(Origin::kOperator, spec.payload_file,
+                "has " + std::to_string(payload.size()) + " bytes; a frame of the size asked for takes " + std::to_string(length - kHeaders));
   payload.resize(length - kHeaders);
 
   ByteWriter w;
