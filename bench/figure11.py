@@ -189,6 +189,7 @@ def run(folder, options, threads):
         options.out.parent.mkdir(exist_ok=True)
         options.out.write_text(json.dumps(rows, indent=1) + "\n")
     print(figure.table(rows))
+    print(bed.disturbance())
     figure.plot(rows, options.out.with_suffix(".svg"))
     return 0
 

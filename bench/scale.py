@@ -125,6 +125,7 @@ def run(folder, options, threads):
         options.out.parent.mkdir(exist_ok=True)
         options.out.write_text(json.dumps(scale.rows, indent=1) + "\n")
     curves.plot(scale.rows, options.out.with_suffix(".svg"))
+    print(bed.disturbance())
     return 0
 
 

@@ -19,9 +19,12 @@ from netserv_lab import config, kernel
 from netserv_lab.lab import Lab
 from netserv_lab.waiting import until
 
+from . import stolen
+
 HERE = Path(__file__).resolve().parent.parent
 PORT = 5060
 LOAD_CORE, ROUTER_CORE = 0, 1
+CALM_ATTEMPTS = 6
 SINK_PRIORITY, NAPI_PRIORITY, FORWARDER_PRIORITY, CONTAINER_PRIORITY = 10, 1, 2, 3
 
 
@@ -89,6 +92,7 @@ class Testbed:
         self.router = lab["router"]
         self._threads = threads
         self.container_core = ROUTER_CORE
+        self.trials = self.disturbed = 0  # made, and those in which a hypervisor took some of the cores' time
         for host, interface, core, priority in (("router", "eth0", ROUTER_CORE, NAPI_PRIORITY), ("router", "eth1", ROUTER_CORE, NAPI_PRIORITY),
                                                 ("sink", "eth0", LOAD_CORE, SINK_PRIORITY),
                                                 ("generator", "eth0", LOAD_CORE, 0)):
@@ -105,7 +109,25 @@ class Testbed:
             raise RuntimeError(f"{host.name} {interface}: no NAPI thread")
 
     def trial(self, rate, seconds, size, verdicts=None, payload=None, ports=1):
-        """Offers `rate` (0: all that the generator has) for so long; `verdicts` counts what containers decided."""
+        """Offers `rate` (0: all that the generator has) for so long; `verdicts` counts what containers decided. What is lost
+        while a hypervisor gives the cores to others says nothing, so then it is tried again; the least disturbed one counts."""
+        calmest, least = None, None
+        for _ in range(CALM_ATTEMPTS):
+            before = stolen.ticks((LOAD_CORE, ROUTER_CORE))
+            trial = self._trial(rate, seconds, size, verdicts, payload, ports)
+            taken = stolen.ticks((LOAD_CORE, ROUTER_CORE)) - before
+            self.trials += 1
+            self.disturbed += taken > 0
+            if least is None or taken < least:
+                calmest, least = trial, taken
+            if taken == 0:
+                break
+        return calmest
+
+    def disturbance(self):
+        return f"{self.disturbed} of {self.trials} trials were disturbed: a hypervisor took some of the cores' time"
+
+    def _trial(self, rate, seconds, size, verdicts, payload, ports):
         before = verdicts() if verdicts else 0
         self._sink.ask("reset")
         sent = self.send(rate, seconds, size, payload, ports)
