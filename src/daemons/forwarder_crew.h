@@ -28,7 +28,7 @@ class WorkerEvents {
 
 struct CrewOptions {
   forward::Limits limits;
-  Duration gather = std::chrono::microseconds(100);  // under load, from the end of one batch to the next
+  Duration gather{};  // under load, from the end of one batch to the next
   std::vector<unsigned> cores;  // empty, or one for each worker: its thread runs there alone
 };
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,7 +27,8 @@ namespace {
 
 struct Options {
   std::string config, socket, run_directory = "/run/netserv", ring_directory, plane = "auto";
-  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, gather_us = 150, workers = 1;
+  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, workers = 1;
+  std::optional<unsigned> gather_us;  // or the plane's own
   std::vector<unsigned> worker_cores;
   bool clean = false, busy_poll = false, bypass = false;
   std::vector<std::string> interfaces;
@@ -94,7 +96,7 @@ int run(const Options& o) {
   options.ring_directory = o.ring_directory.empty() ? o.run_directory + "/rings" : o.ring_directory;
   options.crew.cores = o.worker_cores;
   options.crew.limits.stall = std::chrono::milliseconds(o.stall_ms);
-  options.crew.gather = std::chrono::microseconds(o.gather_us);
+  options.crew.gather = o.gather_us ? std::chrono::microseconds(*o.gather_us) : plane.gather();
   options.plane_reason = opened->reason;
   auto service = ForwarderService::start(loop, plane, options);
   if (!service) return report(service.error());
@@ -135,8 +137,8 @@ int main(int argc, char** argv) {
   app.add_option("--mark", o.mark, "Mark of packets that modules send")->capture_default_str();
   app.add_option("--stall-ms", o.stall_ms, "A container that owes answers this long is passed by")
       ->check(CLI::Range(1u, 60'000u))->capture_default_str();
-  app.add_option("--gather-us", o.gather_us, "Under load, from the end of one batch of packets to the next")
-      ->check(CLI::Range(0u, 10'000u))->capture_default_str();
+  app.add_option("--gather-us", o.gather_us, "Under load, from the end of one batch of packets to the next (xdp 150, netfilter 0)")
+      ->check(CLI::Range(0u, 10'000u));
   netserv::daemons::add_log_level(app);
   app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed forwarder left behind, and exit");
   CLI11_PARSE(app, argc, argv);

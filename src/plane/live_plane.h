@@ -47,6 +47,8 @@ class LivePlane {
   virtual std::string detail() const = 0;  // for people
   virtual std::size_t parts() const = 0;
   virtual PlanePart& part(std::size_t number) = 0;
+  // Under load, how long packets are best let come in from the end of one batch to the next.
+  virtual Duration gather() const { return Duration::zero(); }
   // Which packets to deliver from now on; may deliver more. On an error what was wanted before stays in force.
   virtual Status want(const std::vector<forward::Wanted>& wanted) = 0;
   // Called every kAliveInterval: interfaces come and go.

@@ -36,10 +36,11 @@ class XdpPlane final : public LivePlane {
   ~XdpPlane() override;
 
   std::string name() const override { return "xdp"; }
-  // "r0 native copy, 1 queue; r1 ..."
+  // "r0 native copy, 1 queue; r1 not used: another XDP program is attached ..."
   std::string detail() const override { return description_; }
   std::size_t parts() const override { return parts_.size(); }
   PlanePart& part(std::size_t number) override { return *parts_[number]; }
+  Duration gather() const override { return std::chrono::microseconds(150); }
   Status want(const std::vector<forward::Wanted>& wanted) override { return program_->set_filters(wanted); }
   void look_around(TimePoint now) override;
   void take_copies(const TakeCopies& take) override;
