@@ -27,7 +27,7 @@ namespace {
 
 struct Options {
   std::string config, socket, run_directory = "/run/netserv", ring_directory, plane = "auto";
-  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, workers = 1;
+  unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, heartbeat_ms = 100, workers = 1;
   std::optional<unsigned> gather_us;  // or the plane's own
   std::vector<unsigned> worker_cores;
   bool clean = false, busy_poll = false, bypass = false;
@@ -74,7 +74,7 @@ Result<OpenedPlane> make_plane(const Options& o, const plane::RuleOptions& rules
     return OpenedPlane{std::make_unique<plane::IdlePlane>(o.workers), "configured"};
   }
   NETSERV_ASSIGN(plane::PlaneKind wanted, plane::plane_named(o.plane));
-  return open_plane({{wanted, o.interfaces, o.bypass}, rules, o.workers, o.busy_poll});
+  return open_plane({{wanted, o.interfaces, o.bypass}, rules, o.workers, o.busy_poll, std::chrono::milliseconds(o.heartbeat_ms)});
 }
 
 int run(const Options& o) {
@@ -137,6 +137,8 @@ int main(int argc, char** argv) {
   app.add_option("--mark", o.mark, "Mark of packets that modules send")->capture_default_str();
   app.add_option("--stall-ms", o.stall_ms, "A container that owes answers this long is passed by")
       ->check(CLI::Range(1u, 60'000u))->capture_default_str();
+  app.add_option("--heartbeat-ms", o.heartbeat_ms, "xdp plane: a forwarder that shows no sign of life this long is passed by")
+      ->check(CLI::Range(100u, 60'000u))->capture_default_str();  // one is written every 40 ms
   app.add_option("--gather-us", o.gather_us, "Under load, from the end of one batch of packets to the next (xdp 150, netfilter 0)")
       ->check(CLI::Range(0u, 10'000u));
   netserv::daemons::add_log_level(app);

@@ -21,6 +21,7 @@ Result<std::unique_ptr<plane::LivePlane>> open_xdp(const PlaneOptions& options, 
   xdp.workers = options.workers;
   xdp.busy_poll = options.busy_poll;
   xdp.mark = options.rules.mark;
+  xdp.heartbeat_limit = options.heartbeat_limit;
   NETSERV_ASSIGN(std::unique_ptr<plane::LivePlane> made, plane::XdpPlane::open(xdp));
   return made;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/time.h"
 #include "plane/choice/choice.h"
 #include "plane/live_plane.h"
 #include "plane/netfilter/rules.h"
@@ -16,6 +17,7 @@ struct PlaneOptions {
   plane::RuleOptions rules;  // their queues are the workers'
   std::uint32_t workers = 1;
   bool busy_poll = false;
+  Duration heartbeat_limit = std::chrono::milliseconds(100);  // xdp
 };
 
 struct OpenedPlane {

@@ -7,6 +7,8 @@ namespace {
 class XdpExchange : public LivePlane {
  protected:
   std::string plane() override { return "xdp"; }
+  // One of them stops the container.
+  std::vector<std::string> limits() override { return {"--stall-ms", "2000", "--heartbeat-ms", "20000"}; }
   void SetUp() override {
     LivePlane::SetUp();
     int bytes = 32 << 20;  // a late burst of all that was sent
@@ -20,7 +22,7 @@ class XdpExchange : public LivePlane {
     until([&] { return stats()["processed_dropped"] == 1; });
   }
   void TearDown() override {
-    if (HasFailure()) {
+    if (HasFailure() && forwarder > 0) {
       std::cerr << said_of_itself() << "\n";
       for (const auto& [name, value] : stats())
         if (value > 0) std::cerr << name << " " << value << "\n";
@@ -41,7 +43,7 @@ class XdpExchange : public LivePlane {
   void send_some(int count) {
     for (int i = 0; i < count; ++i) send(client, numbered(sent++));
   }
-  // The forwarder finds them all together, if it is not stopped for so long that the program notices.
+  // The forwarder finds them all together.
   void send_at_once(int count) {
     stop(forwarder);
     send_some(count);
@@ -51,14 +53,27 @@ class XdpExchange : public LivePlane {
     for (std::string got; (got = receive(server, MSG_DONTWAIT)) != "nothing";) came.push_back(got);
   }
   bool all_came() { return collect(), came.size() == static_cast<std::size_t>(sent); }
-  // Every packet as it was sent but for what the module changes, unless the kernel forwarded it; each once.
-  void expect_all_sound() {
+  // Whether the packets can have come by so many ways, in order by each.
+  static bool in_order(const std::vector<std::string>& texts, std::size_t ways) {
+    std::vector<std::string> newest(ways);  // descending
+    return std::ranges::all_of(texts, [&](const std::string& text) {
+      std::string number = text.substr(7, 7);
+      auto way = std::ranges::find_if(newest, [&](const std::string& before) { return number > before; });
+      if (way != newest.end()) *way = number;
+      return way != newest.end();
+    });
+  }
+  // Every packet as it was sent but for what the module changes, unless the kernel forwarded it; each once. Those that leave
+  // in others and those that leave by sockets may overtake each other in the moment when load falls, as the interfaces are
+  // another core's than the forwarder.
+  void expect_all_sound(std::size_t ways = 2) {
     until([&] { return all_came(); });
     auto s = stats();
-    // Packets that pass by, the forwarder or the container, overtake others.
-    std::uint64_t by = s["bypass_heartbeat"] + s["bypass_full"];
+    // Packets that pass by, the forwarder or the container, overtake others, as do those that it gives up.
+    std::uint64_t by = s["bypass_heartbeat"] + s["bypass_full"] + s["lost_in_container"];
     for (const auto& [name, value] : s) by += name.starts_with("passed_by_") ? value : 0;
-    if (by > 0) std::ranges::sort(came, {}, [](const std::string& text) { return text.substr(1); });
+    EXPECT_TRUE(by > 0 || in_order(came, ways));
+    std::ranges::sort(came, {}, [](const std::string& text) { return text.substr(1); });
     for (std::size_t i = 0; i < came.size(); ++i) {
       std::string expected = numbered(static_cast<int>(i));
       ASSERT_EQ(came[i].substr(1), expected.substr(1)) << "packet " << i;
@@ -114,7 +129,7 @@ TEST_F(XdpExchange, WhatNoOtherComesForLeavesAllTheSame) {
     send_at_once(400);
     until([&] { return all_came(); });
   }
-  expect_all_sound();
+  expect_all_sound(1);
 }
 
 // While a container keeps its packets, another's do not wait for them.

@@ -229,6 +229,7 @@ TEST_P(LiveFrames, SignallingAndTheNodesOwnAddressesReachNoModule) {
 
 TEST_P(LiveFrames, ManagementAddressesReachNoModule) {
   tell(ipc::SetReserved{{*Prefix::parse("10.0.2.2")}});
+  stats();  // it is in force
   send(client, "drop me");
   EXPECT_EQ(receive(server), "drop me");
   EXPECT_EQ(stats()["passed_by_reserved"], 1u);

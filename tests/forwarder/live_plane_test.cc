@@ -94,7 +94,20 @@ TEST_P(LiveTraffic, DrainLetsEverythingPass) {
   EXPECT_EQ(receive(client), "pong 2");
 }
 
-TEST_P(LiveTraffic, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccounted) {
+// Where the limits are the subject, they are the product's own: a packet may pass by at any time, and be counted.
+class LiveFaults : public LiveTraffic {
+ protected:
+  std::vector<std::string> limits() override { return {}; }
+  void until_answered(const std::string& number) {
+    until([&] {
+      send(client, "ping " + number);
+      ::usleep(1000);
+      return receive(client, MSG_DONTWAIT) == "pong " + number;
+    });
+  }
+};
+
+TEST_P(LiveFaults, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccounted) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
   int answered = 0, passed = 0, sent = 0;
@@ -115,29 +128,24 @@ TEST_P(LiveTraffic, AContainerKilledUnderTrafficIsPassedByAndEveryPacketAccounte
   until([&] { return pump(20), answered > before + 100; });
   until([&] { return pump(0), answered + passed == sent; });  // none was lost on the way
   auto s = stats();
-  EXPECT_EQ(s["packets_in"], static_cast<std::uint64_t>(sent));
+  EXPECT_EQ(came(s), static_cast<std::uint64_t>(sent));
   EXPECT_EQ(s["packets_in"], sum(s));
   EXPECT_GT(s["passed_by_stalled"] + s["lost_in_container"], 0u);
   EXPECT_EQ(s["queue_unseen"] + s["queue_dropped"], 0u);
 }
 
 // The kernel's own view of the path: the same packets with no forwarder at all.
-TEST_P(LiveTraffic, WhateverHappensToTheForwarderTrafficGoesOn) {
+TEST_P(LiveFaults, WhateverHappensToTheForwarderTrafficGoesOn) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
-  send(client, "ping 1");
-  EXPECT_EQ(receive(client), "pong 1");
+  until_answered("1");
   stop(forwarder);
   until([&] {  // xdp: when the heartbeat is too old; netfilter: when the queue is full
     for (int i = 0; i < 500; ++i) send(client, "plain");
     return receive(server, MSG_DONTWAIT) == "plain";
   });
   ::kill(forwarder, SIGCONT);
-  until([&] {
-    send(client, "ping 2");
-    ::usleep(1000);
-    return receive(client, MSG_DONTWAIT) == "pong 2";
-  });
+  until_answered("2");
   end(forwarder, SIGKILL);
   until([&] {
     send(client, "after the kill");
@@ -148,27 +156,20 @@ TEST_P(LiveTraffic, WhateverHappensToTheForwarderTrafficGoesOn) {
   end(container, SIGKILL);
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
-  while (receive(client, MSG_DONTWAIT) != "nothing") {
-  }
-  send(client, "ping again");
-  EXPECT_EQ(receive(client), "pong again");
+  until_answered("again");
 }
 
-TEST_P(LiveTraffic, AStoppedForwarderHoldsPacketsForAMomentOnly) {
+TEST_P(LiveFaults, AStoppedForwarderHoldsPacketsForAMomentOnly) {
   start_container();
   ASSERT_EQ(set_filters({sip}), "");
-  send(client, "ping 1");
-  EXPECT_EQ(receive(client), "pong 1");
+  until_answered("1");
   stop(forwarder);
   until([&] {  // one at a time: no queue fills up
     send(client, "plain");
     return receive(server, MSG_DONTWAIT) == "plain";
   });
   ::kill(forwarder, SIGCONT);
-  until([&] {
-    send(client, "ping 2");
-    return receive(client, MSG_DONTWAIT) == "pong 2";
-  });
+  until_answered("2");
   until([&] { return stats()["in_flight"] == 0; });
   auto s = stats();
   EXPECT_EQ(s["packets_in"], sum(s));
@@ -191,6 +192,7 @@ TEST_P(LiveTraffic, AThousandFiltersOfOneShapeAreTaken) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Planes, LiveTraffic, ::testing::Values("netfilter", "xdp", "netfilter_2", "xdp_2"), plane_name);
+INSTANTIATE_TEST_SUITE_P(Planes, LiveFaults, ::testing::Values("netfilter", "xdp", "netfilter_2", "xdp_2"), plane_name);
 
 class NetfilterRules : public LivePlane {
  protected:

@@ -17,6 +17,8 @@ using plane::RowModule;
 
 class LiveRows : public LivePlane {
  protected:
+  // An absent container is to stall, and no other.
+  std::vector<std::string> limits() override { return {"--stall-ms", "2000", "--heartbeat-ms", "20000"}; }
   void SetUp() override {
     LivePlane::SetUp();
     router.run("ip", {"route", "add", "10.0.3.0/24", "via", Router::kServer});
