@@ -19,6 +19,7 @@ constexpr std::size_t kLoad = 16;  // packets in a batch
 constexpr auto kRest = std::chrono::microseconds(200);  // longer than a turn of an interface's NAPI
 constexpr int kMostBatches = 8;  // before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
+constexpr auto kLate = std::chrono::milliseconds(20);  // a timer after its time: this thread had no core
 
 }  // namespace
 
@@ -202,12 +203,17 @@ void ForwarderWorker::settle() {
 
 void ForwarderWorker::arm_stall_timer() {
   auto due = core_.next_deadline();
+  if (!due) gave_time_ = false;
   if (!due || stall_timer_) return;
-  stall_timer_ = loop_.at(std::max(*due, sys::now() + kStallRecheck), [this] {
+  TimePoint at = std::max(*due, sys::now() + kStallRecheck);
+  stall_timer_ = loop_.at(at, [this, at] {
     stall_timer_.reset();
     TimePoint now = sys::now();
     core_.poll(now);
-    core_.check_stalls(now);
+    // What took the core from this thread may have taken it from the containers. Only once: no packet waits long.
+    gave_time_ = now - at > kLate && !gave_time_;
+    if (gave_time_) core_.give_time(now);
+    else core_.check_stalls(now);
     settle();
   });
 }

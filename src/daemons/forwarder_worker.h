@@ -60,6 +60,7 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   std::size_t last_batch_ = 0;
   bool settle_posted_ = false, work_posted_ = false;
   bool rested_ = false;  // this thread has slept, and nothing has come since
+  bool gave_time_ = false;  // to the containers, when this thread last looked who owes answers
   bool patient_ = true;  // containers on this core answered when last waited for
 };
 

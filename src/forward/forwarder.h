@@ -79,6 +79,8 @@ class Forwarder {
   std::size_t poll(TimePoint now);
   // Gives up what stalled containers hold, and takes back those that have recovered.
   void check_stalls(TimePoint now);
+  // The owner itself was not there to take answers: who owes some has the whole time for them from now on.
+  void give_time(TimePoint now);
   // When check_stalls() is due next; empty while nothing is in flight and nothing is stalled.
   std::optional<TimePoint> next_deadline() const;
 

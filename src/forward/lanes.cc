@@ -148,6 +148,11 @@ void Forwarder::check_stalls(TimePoint now) {
   flush();
 }
 
+void Forwarder::give_time(TimePoint now) {
+  for (auto& lane : lanes_)
+    if (lane && lane->owes()) lane->progress = now;
+}
+
 std::optional<TimePoint> Forwarder::next_deadline() const {
   std::optional<TimePoint> due;
   for (const auto& lane : lanes_) {

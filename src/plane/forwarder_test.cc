@@ -143,6 +143,22 @@ TEST_F(ForwarderTest, ASilentContainerIsPassedByUntilItAnswersAgain) {
   EXPECT_EQ(events.seen, (std::vector<std::string>{"stalled 1 holding 3", "resumed 1"}));
 }
 
+TEST_F(ForwarderTest, WhoeverOwesAnswersHasTheWholeTimeFromWhenItIsGiven) {
+  add(1, pass);
+  inject();
+  now += milliseconds(80);
+  forwarder.give_time(now);
+  forwarder.check_stalls(now);
+  EXPECT_EQ(forwarder.in_flight(), 1u);
+  EXPECT_EQ(*forwarder.next_deadline(), now + milliseconds(50));
+  now += milliseconds(50);
+  forwarder.check_stalls(now);
+  EXPECT_EQ(events.seen, (std::vector<std::string>{"stalled 1 holding 1"}));
+  forwarder.give_time(now);  // a stalled one stays that
+  inject();
+  EXPECT_EQ(node(NodeCounter::kPassedStalled), 1u);
+}
+
 TEST_F(ForwarderTest, FailClosedDropsWhenNoVerdictComes) {
   add(1, pass);
   ipc::ModuleFilter closed = all_udp();
