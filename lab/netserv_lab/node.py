@@ -14,6 +14,10 @@ from . import config, kernel
 from .waiting import Expected, expect, until
 
 
+# Options of a forwarder that waits for containers, and is waited for, though the machine stands still for a moment.
+PATIENT = ("--stall-ms", "20000", "--heartbeat-ms", "20000")
+
+
 class CommandFailed(Expected):
     """The netserv command ended with a status other than 0."""
 
@@ -35,6 +39,7 @@ class Node:
         self.forwards = host.spec.netserv != "control"
         self.bypass = False
         self.workers = 1
+        self.forwarder_options = ()
         self.withhold = []  # building blocks
         self.program_folder = None  # of the helpers; none: beside netservd
         self.run_folder = folder / "run"
@@ -73,7 +78,8 @@ class Node:
 
     def launch_forwarder(self):
         if self.forwards:
-            self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--config", self.config)
+            self.forwarder = self.host.start("forwarder", self.build.program("netserv-forwarder"), "--config", self.config,
+                                             *self.forwarder_options)
 
     def wait_for_forwarder(self):
         if self.forwards:

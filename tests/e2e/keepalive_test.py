@@ -19,14 +19,14 @@ SCENARIO = Path(support.__file__).resolve().parent.parent.parent / "lab/scenario
 
 
 class KeepAlive(unittest.TestCase):
-    @in_lab("sites", start=False)
+    @in_lab("sites", start=False, patient=True)
     def test_the_demo(self, lab):
         spec = importlib.util.spec_from_file_location("keepalive", SCENARIO)
         scenario = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(scenario)
         scenario.run(lab, Story())
 
-    @in_lab()
+    @in_lab(patient=True)
     def test_ipv6_options_and_notify(self, lab):
         server_host, client_host = lab["server"], lab["client"]
         sip.Server(server_host, version=6)
@@ -37,15 +37,15 @@ class KeepAlive(unittest.TestCase):
                    for kind, port in (("options", 5061), ("notify", 5062))]
         for client in clients:
             self.assertEqual(client.process.wait(), 0, client.process.tail())
-        self.assertEqual(client_host.udp_counters(6)["InDatagrams"], 100)
+        self.assertGreaterEqual(client_host.udp_counters(6)["InDatagrams"], 100)  # more, if one was late and asked for again
         self.assertEqual(server_host.udp_counters(6)["InDatagrams"], 0)
 
         lab.publisher.remove(lab.node, KEEPALIVE)
         after = sip.Client(client_host, server_host, name="after", port=5063, version=6, calls=20, rate=50)
         self.assertEqual(after.process.wait(), 0, after.process.tail())
-        until(lambda: server_host.udp_counters(6)["InDatagrams"] == 20, "the SIP server gets them again")
+        until(lambda: server_host.udp_counters(6)["InDatagrams"] >= 20, "the SIP server gets them again")
 
-    @in_lab()
+    @in_lab(patient=True)
     def test_compact_folded_and_any_case(self, lab):
         self.deploy(lab)
         client = sip.Client(lab["client"], lab["server"], kind="compact", calls=50, rate=50)
@@ -53,7 +53,7 @@ class KeepAlive(unittest.TestCase):
         self.assertEqual(client.successful, 50)
         self.assertEqual(lab["server"].udp_counters()["InDatagrams"], 0)
 
-    @in_lab()
+    @in_lab(patient=True)
     def test_pings_of_rfc_5626_and_what_is_no_keep_alive(self, lab):
         """Double CRLF is answered, 4-byte pings are swallowed; RFC 4475's messages arrive as they were sent."""
         self.deploy(lab)
@@ -66,10 +66,7 @@ class KeepAlive(unittest.TestCase):
             (where, *_), _, _ = select.select([server, client], [], [], 30)
             return ("server" if where is server else "client"), where.recv(65536)
 
-        def double_crlf_is_answered():  # a forwarder that gets no processor time is passed by: once more then
-            return arrives(b"\r\n\r\n") == ("client", b"\r\n")
-
-        until(double_crlf_is_answered, "double CRLF is answered")
+        self.assertEqual(arrives(b"\r\n\r\n"), ("client", b"\r\n"))
         for message in sorted(VECTORS.glob("*.dat")):
             self.assertEqual(arrives(message.read_bytes()), ("server", message.read_bytes()), message.name)
 

@@ -135,7 +135,7 @@ class Operator(unittest.TestCase):
         node.start_netservd()
         node.wait_for_state(KEEPALIVE, "ACTIVE")
 
-    @in_lab()
+    @in_lab(patient=True)
     def test_bandwidth(self, lab):
         node, alice = lab.node, lab.publisher
         sip.Server(lab["server"])
@@ -160,7 +160,7 @@ class Operator(unittest.TestCase):
         served = lab["server"].udp_counters()["InDatagrams"]
         self.assertEqual(served, refused, "each goes on to the server, as if no module were there")
 
-    @in_lab()
+    @in_lab(patient=True)
     def test_metrics_and_events(self, lab):
         node = lab.node
         sip.Server(lab["server"])

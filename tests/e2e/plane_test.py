@@ -71,19 +71,19 @@ class Watching(unittest.TestCase):
         until(lambda: visualizer.counts().get(flow) == self.PACKETS, lambda: f"{flow} counted: {visualizer.counts()}")
         self.assertEqual(source.stop(), self.PACKETS)
 
-    @in_lab()
+    @in_lab(patient=True)
     def test_ipv6_as_an_observer(self, lab):
         self.watch(lab, "observe", 6)
 
-    @in_lab()
+    @in_lab(patient=True)
     def test_ipv6_in_the_path(self, lab):
         self.watch(lab, "path", 6)
 
-    @in_lab(plane="netfilter")
+    @in_lab(plane="netfilter", patient=True)
     def test_ipv6_as_an_observer_on_netfilter(self, lab):
         self.watch(lab, "observe", 6)
 
-    @in_lab()
+    @in_lab(patient=True)
     def test_where_the_driver_takes_no_redirected_packets(self, lab):
         lab["server"].run("ethtool", "-K", "eth0", "gro", "off")  # so this veth's other end takes none
         self.watch(lab, "observe", 4)

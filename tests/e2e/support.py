@@ -11,14 +11,16 @@ from netserv_lab import probe, supervise, topology  # noqa: E402
 from netserv_lab.build import Build  # noqa: E402
 from netserv_lab.lab import Lab  # noqa: E402
 from netserv_lab.load import Sink, Source  # noqa: E402
+from netserv_lab.node import PATIENT  # noqa: E402
 from netserv_lab.waiting import until  # noqa: E402
 
 KEEPALIVE, NETMONITOR = "NetServ.apps.KeepAlive_1.0.0", "NetServ.apps.NetMonitor_1.0.0"
 
 
-def in_lab(topology_name="edge", start=True, plane="xdp", build_in=lambda folder: Build.find(), **lab_options):
+def in_lab(topology_name="edge", start=True, plane="xdp", patient=False, build_in=lambda folder: Build.find(), **lab_options):
     """Decorator: test(self, lab) is called with a lab that is up, its nodes started on that plane, in processes of its
-    own. `build_in` is given the lab's folder and finds the build."""
+    own. `patient`: where every packet is to be seen by the module, and neither a stall nor a crash is the subject.
+    `build_in` is given the lab's folder and finds the build."""
 
     def decorate(test):
         @functools.wraps(test)
@@ -26,6 +28,8 @@ def in_lab(topology_name="edge", start=True, plane="xdp", build_in=lambda folder
             def play(folder):
                 with Lab(topology.find(topology_name), folder, build_in(folder), plane=plane, **lab_options) as lab:
                     try:
+                        for node in lab.nodes.values():
+                            node.forwarder_options = PATIENT if patient else ()
                         if start:
                             lab.start()
                         test(self, lab)

@@ -12,7 +12,7 @@ from support import NETMONITOR, fates, in_lab, processed_by_modules
 class Workers(unittest.TestCase):
     FLOWS, PACKETS = 8, 1000
 
-    @in_lab(start=False)
+    @in_lab(start=False, patient=True)
     def test_every_packet_of_every_queue_is_seen_and_arrives(self, lab):
         node = lab.node
         for host in ("client", "edge", "server"):
