@@ -72,7 +72,8 @@ def exchange(test, gistds, attributes, version=4):
     session, (source, destination) = new_session(), FLOWS[version]
     sent = [bytes([i]) * 64 for i in range(8)]
     handles = [left.send(session, mri(source, destination), data, attributes) for data in sent]
-    wait(lambda: len(far.data(session)) == len(sent), lambda: f"all arrive: {far.received} {left.told}", left, far)
+    wait(lambda: len(far.data(session)) == len(sent) and all(map(left.status_of, handles)),
+         lambda: f"all arrive: {far.received} {left.told}", left, far)
     test.assertEqual(far.data(session), sent)
     test.assertEqual([left.status_of(h).error for h in handles], [SENT] * len(sent))
     back = far.send(session, mri(source, destination, upstream=True), b"back", attributes & ~IN_QUERY)
@@ -179,7 +180,7 @@ class FlowControl(unittest.TestCase):
         left, far, session = self.stalled(lab)
         self.goes_on(lab, far, session)
         after = left.send(session, mri(*FLOWS[4]), b"more", RELIABLE)
-        wait(lambda: far.data(session)[-1] == b"more", "it goes on", left, far)
+        wait(lambda: far.data(session)[-1] == b"more" and left.status_of(after), "it goes on", left, far)
         self.assertEqual(left.status_of(after).error, SENT)
         self.assertEqual(len(connections(lab["left"], 270)), 1)
 
