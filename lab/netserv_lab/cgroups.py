@@ -85,16 +85,26 @@ def cpu_of(pid):
         while (quota := int((group / files[0]).read_text())) < 0:
             group = group.parent
         period = int((group / files[1]).read_text())
-        used = int((_group("cpuacct", paths["cpuacct"]) / "cpuacct.usage").read_text()) // 1000
+        usage = _group("cpuacct", paths["cpuacct"]) / "cpuacct.usage"
     else:
         group = ROOT / paths[""]
         while (limit := (group / "cpu.max").read_text().split())[0] == "max":
             group = group.parent
         quota, period = map(int, limit)
-        used = None
-    stat = {name: int(n) for name, n in (line.split() for line in (group / "cpu.stat").read_text().splitlines())}
+        usage = None
+    stat = _cpu_stat(group)
+    while usage:  # another file: of the same period
+        used, before = int(usage.read_text()) // 1000, stat
+        stat = _cpu_stat(group)
+        if stat["nr_periods"] == before["nr_periods"]:
+            stat["usage_usec"] = used
+            break
     return {"quota": quota, "period": period, "periods": stat["nr_periods"], "throttled": stat["nr_throttled"],
-            "used": stat["usage_usec"] if used is None else used}
+            "used": stat["usage_usec"]}
+
+
+def _cpu_stat(group):
+    return {name: int(n) for name, n in (line.split() for line in (group / "cpu.stat").read_text().splitlines())}
 
 
 def _group(controller, path):

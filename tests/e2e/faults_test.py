@@ -115,13 +115,19 @@ class UnderTraffic(unittest.TestCase):
         until(lambda: processed_by_modules(node) > processed + 1000, "the forwarder works again")
         self.assertEqual(node.container_processes(), containers, "no container was restarted")
         sent = source.stop()
-        until(lambda: sink.distinct == sent, lambda: f"all {sent} arrive: {sink.counts()}, lost {counted_losses(lab, node.counters())}")
+
+        def lost():
+            return counted_losses(lab, node.counters())
+
+        until(lambda: sink.distinct >= sent - sum(lost().values()),
+              lambda: f"all {sent} arrive: {sink.counts()}, lost {lost()}")
         self.assertEqual(sink.counts()["duplicates"], 0)
         incoming, by = fates(node)
         self.assertEqual(incoming, sum(by.values()), f"every packet in has one fate: {by}")
-        counters = node.counters()
-        self.assertEqual(queued_by_rules(node), sent)
-        passed_the_queue = sent - incoming - counters["queue_unseen"] - counters["queue_freed_unseen"]
+        counters, queued = node.counters(), queued_by_rules(node)
+        self.assertLessEqual(queued, sent)
+        self.assertGreaterEqual(queued, sent - sum(n for where, n in lost().items() if where in ("client eth0", "edge eth0")))
+        passed_the_queue = queued - incoming - counters["queue_unseen"] - counters["queue_freed_unseen"]
         self.assertGreater(passed_the_queue, 1000, counters)
         self.assertEqual(counters["queue_dropped"], 0)
 
