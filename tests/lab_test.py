@@ -98,7 +98,9 @@ class Endings(unittest.TestCase):
             supervise._child(lambda: supervise.supervised(play, run))
         os.close(write)
         self.assertEqual(os.read(read, 2), b"up")
-        init = int((folder / "pid").read_text().split()[1])
+        pids = folder / "pid"
+        until(lambda: pids.exists() and pids.read_text().endswith("\n"), "it is written down who its init is")
+        init = int(pids.read_text().split()[1])
         namespace = os.readlink(f"/proc/{init}/ns/pid")
         self.assertTrue(cgroups.groups_of(run))
         act(outer, init)

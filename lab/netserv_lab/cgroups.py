@@ -8,6 +8,8 @@ import os
 import time
 from pathlib import Path
 
+from .waiting import PATIENCE
+
 ROOT = Path("/sys/fs/cgroup")
 WANTED = ("cpu", "memory", "pids")
 
@@ -55,7 +57,7 @@ def _join_unified(group):
 
 def remove(run):
     """Removes the run's groups once the last of its processes is gone. What could not be removed is returned."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while True:
         left = [p for p in groups_of(run) if not _remove_tree(p)]
         if not left or time.monotonic() > deadline:
