@@ -6,8 +6,7 @@ import unittest
 
 import support
 from netserv_lab.signalling import Signalling
-from netserv_lab.waiting import until
-from sites_test import SITES, deploy, send, watched
+from sites_test import SITES, deploy, send_until, watched
 from support import NETMONITOR, in_lab
 
 
@@ -17,8 +16,7 @@ class ATranslatingNat(unittest.TestCase):
         nat, everywhere = lab["access"].address(), [*SITES, "home"]
         answer = deploy(lab, nat)
         self.assertEqual((answer.names, answer.each("state"), answer.status), (everywhere, ["ACTIVE"] * 4, 0), answer)
-        send(lab)
-        until(lambda: all(watched(lab).values()), lambda: f"all modules see the user's packet: {watched(lab)}")
+        send_until(lab, lambda: all(watched(lab).values()), lambda: f"all modules see the user's packets: {watched(lab)}")
 
         # Too much for datagrams: from the outside over an association through the NAT's door.
         answer = lab.publisher.toward(nat, "probe", "--kind", "capabilities")

@@ -6,7 +6,7 @@ import unittest
 import support
 from netserv_lab.network import ip
 from netserv_lab.waiting import until
-from sites_test import SITES, deploy, seen_by_modules, send
+from sites_test import SITES, deploy, seen_by_modules, send_until
 from support import NETMONITOR, in_lab
 
 
@@ -21,11 +21,11 @@ class Faults(unittest.TestCase):
         return until(answer, lambda: f"{wanted} answer; the last answer: {seen[-1]}")
 
     def works(self, lab, *nodes):
-        """A packet of the user's is seen by the modules of these nodes."""
+        """The user's packets are seen by the modules of these nodes."""
         nodes = [lab.nodes[name] for name in nodes]
         before = [seen_by_modules(node, now=True) for node in nodes]
-        send(lab)
-        until(lambda: all(seen_by_modules(n) > b for n, b in zip(nodes, before)), lambda: f"modules see a packet; before: {before}")
+        send_until(lab, lambda: all(seen_by_modules(n) > b for n, b in zip(nodes, before)),
+                   lambda: f"modules see packets; before: {before}")
 
     @in_lab("sites")
     def test_one_daemon_after_the_other_killed_on_the_middle_router(self, lab):
@@ -75,7 +75,7 @@ class Faults(unittest.TestCase):
     def test_a_link_goes_down_and_comes_back(self, lab):
         self.assertEqual(deploy(lab, lab["user"].address()).names, SITES)
         lab.network.cut("core1", "middle")
-        answer = lab.publisher.toward(lab["user"].address(), "probe", "--kind", "node", "--timeout", "3")
+        answer = lab.publisher.toward(lab["user"].address(), "probe", "--kind", "node", "--timeout", "20")
         self.assertEqual(answer.names[0], "west", answer)
         self.assertFalse({"middle", "east"} & set(answer.names), answer)
         lab.network.mend("core1", "middle")

@@ -6,10 +6,8 @@ import unittest
 
 import support
 from netserv_lab.waiting import until
-from sites_test import SITES, deploy, seen_by_modules, watched
+from sites_test import SITES, deploy, seen_by_modules, send_until, watched
 from support import NETMONITOR, in_lab
-
-SEND6 = "import socket,sys; socket.socket(10,2).sendto(b'x',(sys.argv[1],5060))"
 
 
 def probe(lab, address, *options):
@@ -102,10 +100,8 @@ class BothIpVersions(unittest.TestCase):
         self.assertEqual((answer.names, answer.each("state"), answer.status), (SITES, ["ACTIVE"] * 3, 0), answer)
         self.assertEqual((answer.json["source"], answer.json["toward"]), (lab["publisher"].address(version), user))
         before = watched(lab)
-        family = {4: "2", 6: "10"}[version]
-        lab["user"].run("/usr/bin/python3", "-c", SEND6.replace("(10,", f"({family},"), server)
-        until(lambda: all(seen_by_modules(node) > before[name] for name, node in lab.nodes.items()),
-              lambda: f"the modules see an IPv{version} packet: {watched(lab)}, before {before}")
+        send_until(lab, lambda: all(seen_by_modules(node) > before[name] for name, node in lab.nodes.items()),
+                   lambda: f"the modules see an IPv{version} packet: {watched(lab)}, before {before}", version)
         answer = probe(lab, user)
         self.assertEqual((answer.names, answer.each("state"), answer.status), (SITES, ["ACTIVE"] * 3, 0), answer)
         answer = lab.publisher.toward(user, "remove", NETMONITOR)
