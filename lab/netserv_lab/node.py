@@ -197,11 +197,14 @@ class Node:
         return found
 
     def container_processes(self):
-        """Pids of the first processes of all containers in the lab, whatever netservd knows of them."""
+        """Pids of the first processes of all containers in the lab, whatever netservd knows of them; of the living ones."""
         found = []
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and (entry / "comm").read_text().startswith("netserv-contain"):
+                if not entry.name.isdigit():
+                    continue
+                name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(") ")
+                if name == "netserv-contain" and rest[0] not in "ZX":
                     found.append(int(entry.name))
             except OSError:
                 pass  # it has ended meanwhile

@@ -56,7 +56,7 @@ class UnderTraffic(unittest.TestCase):
         node.netservd.signal(signal.SIGSTOP)
         os.kill(victim, signal.SIGKILL)
         sink.wait_for_more(2000)
-        self.assertEqual(node.container_processes(), [], "forwarding resumes before the container is back")
+        until(lambda: node.container_processes() == [], "forwarding resumes before the container is back")
         node.netservd.signal(signal.SIGCONT)
         until(lambda: node.container_processes() not in ([], [victim]), "a new container is there")
         node.wait_for_state(NETMONITOR, "ACTIVE")

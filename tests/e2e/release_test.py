@@ -130,7 +130,7 @@ class Release(unittest.TestCase):
             self.netservd_is_replaced(node)
             until(lambda: node.container_processes() not in ([], containers), "another container is there")
             node.wait_for_state(NETMONITOR, "ACTIVE")
-        self.assertEqual(len(node.container_processes()), 1)
+        until(lambda: len(node.container_processes()) == 1, "the old one has ended")
         self.assertIn(why, node.netservd.output())
 
     @in_lab()
