@@ -24,7 +24,7 @@ def text(node):
             "workers": node.workers,
         }),
         ("[containers]", {"pool4": "100.64.0.0/24", "pool6": "fd64::/112", "idle_seconds": 2}),
-        ("[helpers]", {"fetch_seconds": 5, "private_ranges": RANGES}),
+        ("[helpers]", {"fetch_seconds": node.fetch_seconds, "private_ranges": RANGES}),
         ("[metrics]", {"listen": node.metrics_address}),
         ("[log]", {"level": "debug"}),
     ]

@@ -40,6 +40,7 @@ class Node:
         self.bypass = False
         self.workers = 1
         self.forwarder_options = ()
+        self.fetch_seconds = 30  # at most, for one download
         self.withhold = []  # building blocks
         self.program_folder = None  # of the helpers; none: beside netservd
         self.run_folder = folder / "run"

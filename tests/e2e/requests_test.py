@@ -136,8 +136,10 @@ class Refusals(unittest.TestCase):
         self.assertNotEqual(absent.returncode, 0)
         self.assertIn("404", absent.stdout + absent.stderr)
 
-    @in_lab()
+    @in_lab(start=False)
     def test_downloads(self, lab):
+        lab.node.fetch_seconds = 5  # a slow one is to end
+        lab.start()
         lab.publisher.serve("keepalive")
         url = lab.publisher.url
         self.refused(lab, 403, "404", url=url("absent.wasm"), fetches=1)
