@@ -2,6 +2,7 @@
 // node's own never reaches a module.
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <random>
 
 #include "live_plane.h"
@@ -261,6 +262,27 @@ TEST_P(LiveFrames, InterfacesAreRemovedAndMadeAgainOrGetAnotherAddressOrMtu) {
   router.forget_neighbours("c");
   ethernet = router.towards_router();
   ends_well();
+}
+
+// Nothing tells when another's XDP program has gone.
+TEST_P(LiveFrames, AnInterfaceThatAnotherProgramHoldsIsTakenUpWhenItIsFree) {
+  if (plane() != "xdp") return;  // the netfilter plane holds no interface
+  auto rename = [&](const char* from, const char* to) {
+    router.run("ip", {"link", "set", from, "down"});
+    router.run("ip", {"link", "set", from, "name", to});
+    router.run("ip", {"link", "set", to, "up"});
+  };
+  rename("to_s", "spare");
+  until([&] { return said_of_itself() == "to_c native copy, 1 queue"; });
+  const std::string folder = router.folder() + "/other";
+  std::filesystem::create_directory(folder);
+  pid_t other = router.start({kForwarder, "--run-dir", folder, "--plane", "xdp", "--interface", "spare"});
+  until([&] { return router.run("ip", {"link", "show", "spare"}).find("prog/xdp") != std::string::npos; });
+  rename("spare", "to_s");
+  until([&] { return said_of_itself().starts_with("to_c native copy, 1 queue; to_s not used: another XDP program is attached"); });
+  end(other, SIGKILL);
+  until([&] { return said_of_itself() == "to_c native copy, 1 queue; to_s native copy, 1 queue"; });
+  all_is_well();
 }
 
 TEST_P(LiveFrames, AllQueuesOfAnInterfaceAreUsed) {

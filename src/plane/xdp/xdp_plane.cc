@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/log.h"
 
 namespace netserv::plane {
 namespace {
 constexpr LogSubject kSubject{.name = "xdp plane"};
+constexpr Duration kAttachAgain = std::chrono::seconds(1);
 }  // namespace
 
 // What the parts are asked to open, and what became of it: written by each part's thread in its own place.
@@ -100,19 +102,22 @@ Status XdpPlane::take_up(const Opening& opening) {
         if (socket.ifindex == interface.ifindex) fds[socket.queue] = socket.fd;
     NETSERV_TRY(program_->set_port(interface.ifindex, fds));
   }
-  describe(opening);
+  for (Interface& interface : interfaces_)
+    interface.open = std::ranges::any_of(opening.interfaces, [&](const XdpInterface& o) { return o.ifindex == interface.ifindex; });
+  describe();
   return {};
 }
 
 // One that has come since is described when it is opened.
-void XdpPlane::describe(const Opening& opening) {
-  auto is_open = [&](const Interface& interface) {
-    return std::ranges::any_of(opening.interfaces, [&](const XdpInterface& o) { return o.ifindex == interface.ifindex; });
-  };
+void XdpPlane::describe() {
   description_.clear();
   for (const Interface& interface : interfaces_) {
-    if (!is_open(interface)) continue;
+    if (!interface.open && interface.refused.empty()) continue;
     if (!description_.empty()) description_ += "; ";
+    if (!interface.open) {
+      description_ += fmt::format("{} not used: {}", interface.name, interface.refused);
+      continue;
+    }
     description_ += fmt::format("{} {} {}, {} {}", interface.name, to_string(interface.mode),
                                 zero_copy_ ? "zero-copy" : "copy", interface.queues,
                                 interface.queues == 1 ? "queue" : "queues");
@@ -122,7 +127,7 @@ void XdpPlane::describe(const Opening& opening) {
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     description_ += fmt::format("; worker {}:", i);
     for (const Interface& interface : interfaces_)
-      for (std::size_t queue = i; is_open(interface) && queue < interface.queues; queue += parts_.size())
+      for (std::size_t queue = i; interface.open && queue < interface.queues; queue += parts_.size())
         description_ += fmt::format(" {}/{}", interface.name, queue);
   }
 }
@@ -133,11 +138,14 @@ Status XdpPlane::look_at_egress() {
   return chosen;
 }
 
-// The same name again is the same interface.
+// The same name again is the same interface. One that the program can't be attached to (another holds its place) is tried
+// again by time, since nothing tells when it can.
 void XdpPlane::look_around(TimePoint now) {
   LinkWatch::News news = links_->read();
   bool egress = (redirects_ && redirects_->anything()) || news.any;
-  if (!egress && !reopen_) return;
+  const bool again = attach_again_ && now >= *attach_again_;
+  if (!egress && !reopen_ && !again) return;
+  if (again) attach_again_.reset();
   for (Interface& interface : interfaces_) {
     unsigned ifindex = ::if_nametoindex(interface.name.c_str());
     bool same = ifindex != 0 && ifindex == interface.ifindex && !news.gone.contains(ifindex);
@@ -150,10 +158,17 @@ void XdpPlane::look_around(TimePoint now) {
         reopen_ = true;
       }
       interface.ifindex = 0;
+      interface.open = false;
+      const std::string refused = std::exchange(interface.refused, {});
       if (ifindex == 0) continue;
-      Status attached = attach(interface);
-      if (!attached) log_warning(kSubject, "{}", attached.error().message());
-      reopen_ |= attached.has_value();
+      if (Status attached = attach(interface); attached) {
+        reopen_ = true;
+      } else {
+        interface.refused = attached.error().text;
+        attach_again_ = now + kAttachAgain;
+        if (interface.refused != refused) log_warning(kSubject, "{}; tried again every second", attached.error().message());
+        describe();
+      }
       continue;
     }
     if (std::uint32_t mtu = mtu_of(interface.name); mtu != interface.mtu) {

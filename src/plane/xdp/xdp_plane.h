@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,13 +52,15 @@ class XdpPlane final : public LivePlane {
   struct Interface : XdpInterface {  // ifindex 0: there is none of that name now
     XdpMode mode = XdpMode::kNative;
     VlanStripping vlan_stripping = VlanStripping::kOff;
+    bool open = false;    // its sockets are
+    std::string refused;  // why the program could not be attached the last time
   };
   struct Opening;
   XdpPlane() = default;
   Status attach(Interface& interface);
   std::shared_ptr<Opening> prepare_opening() const;
   Status take_up(const Opening& opening);
-  void describe(const Opening& opening);
+  void describe();
   void reopen(TimePoint now);
   Status look_at_egress();
 
@@ -67,6 +70,7 @@ class XdpPlane final : public LivePlane {
   std::unique_ptr<LinkWatch> links_;
   std::unique_ptr<RedirectWatch> redirects_;  // none on a kernel that does not tell
   std::vector<Interface> interfaces_;
+  std::optional<TimePoint> attach_again_;
   bool reopen_ = false;     // to be tried again
   bool reopening_ = false;  // the parts are at it
   std::vector<std::byte> copies_bytes_;
