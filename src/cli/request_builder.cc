@@ -1,16 +1,19 @@
 #include "cli/request_builder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/random.h>
 
 #include <array>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 #include "auth/authenticator.h"
 #include "cli/download.h"
 #include "cli/exit_codes.h"
 #include "cli/files.h"
+#include "compile/manifest.h"
 #include "wire/ncm/properties.h"
 #include "wire/ncm/reader.h"
 #include "wire/ncm/request.h"
@@ -55,17 +58,25 @@ Status add_properties(const std::vector<std::string>& given, ncm::Message& messa
   return {};
 }
 
-Status add_digest(const RequestOptions& options, ncm::Message& message) {
-  if (message.verb != ncm::Verb::kSetup || (options.module_file.empty() && !options.fetch_digest)) return {};
-  if (!options.module_file.empty()) {
-    NETSERV_ASSIGN(Bytes bytes, read_whole_file(options.module_file, kMaxModuleFile));
-    message.set("digest", to_hex(auth::sha256(bytes)));
-    return {};
-  }
+// The .wasm file, if it is to be had.
+Result<std::optional<Bytes>> module_of(const RequestOptions& options, const ncm::Message& message) {
+  if (!options.module_file.empty()) return read_whole_file(options.module_file, kMaxModuleFile);
+  if (!options.fetch_digest) return std::nullopt;
   const std::string* url = message.find("url");
   if (!url) return usage("--fetch-digest", "needs --url");
-  NETSERV_ASSIGN(Bytes bytes, download(*url, kMaxModuleFile));
-  message.set("digest", to_hex(auth::sha256(bytes)));
+  return download(*url, kMaxModuleFile);
+}
+
+// What the module itself says: its digest, and what a node must have to match.
+Status add_from_module(const RequestOptions& options, ncm::Message& message) {
+  if (message.verb != ncm::Verb::kSetup) return {};
+  NETSERV_ASSIGN(std::optional<Bytes> module, module_of(options, message));
+  if (module) message.set("digest", to_hex(auth::sha256(*module)));
+  const std::string* nodes = message.find("nodes");
+  if (!nodes || *nodes != "matching" || message.find("dependencies") || message.find("signature")) return {};
+  if (!module) return usage("--nodes", "matching needs to know what the module depends on: give --module-file or --dependencies");
+  NETSERV_ASSIGN(compile::Manifest manifest, compile::manifest_of(*module));
+  if (!manifest.blocks.empty()) message.set("dependencies", fmt::format("{}", fmt::join(manifest.blocks, ",")));
   return {};
 }
 
@@ -116,7 +127,7 @@ Result<ncm::Message> build_request(const RequestOptions& options, WallTime now) 
   for (const auto& [name, value] : options.headers)
     if (!value.empty()) message.set(name, value);
   NETSERV_TRY(add_properties(options.properties, message));
-  NETSERV_TRY(add_digest(options, message));
+  NETSERV_TRY(add_from_module(options, message));
   NETSERV_ASSIGN(ncm::Request draft, ncm::parse_request(message));
   const bool sign = options.always_signed || ncm::needs_signature(draft);
   if (sign && draft.signer.signature.empty()) NETSERV_TRY(add_signature(options, now, message));

@@ -19,7 +19,7 @@ struct RequestOptions {
   std::string file;                             // message text to start from, "-" for standard input
   std::map<std::string, std::string> headers;   // as given; empty values are left out
   std::vector<std::string> properties;          // "key=value", escaped here
-  std::string module_file;                      // its digest is signed
+  std::string module_file;                      // its digest is signed, and for `nodes:matching` the building blocks it names
   bool fetch_digest = false;                    // of what the URL gives now
   std::string user, key_file;
   unsigned valid_seconds = 300;

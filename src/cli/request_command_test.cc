@@ -56,6 +56,24 @@ TEST_F(RequestTest, SignsWhatItBuilds) {
   EXPECT_NE(*m->find("nonce"), *again->find("nonce"));
 }
 
+TEST_F(RequestTest, MatchingNodesAreThoseThatHaveWhatTheModuleNames) {
+  const std::string manifest = R"({"name":"m","version":"1","abi":1,"kind":["packet"],"blocks":["packet/1","log/1"]})";
+  const std::string section = "netserv.manifest";
+  std::ofstream(folder_.path() + "/m.wasm", std::ios::binary)
+      << std::string("\0asm\1\0\0\0\0", 9) << static_cast<char>(1 + section.size() + manifest.size())
+      << static_cast<char>(section.size()) << section << manifest;
+  options_.headers["nodes"] = "matching";
+  EXPECT_EQ(build().error().subject, "--nodes");
+  options_.module_file = folder_.path() + "/m.wasm";
+  auto m = build();
+  ASSERT_TRUE(m) << m.error().message();
+  EXPECT_EQ(*m->find("dependencies"), "packet/1,log/1");
+  options_.headers["dependencies"] = "udp/1";  // the publisher's own word goes before it
+  EXPECT_EQ(*build()->find("dependencies"), "udp/1");
+  options_.headers["nodes"] = "last", options_.headers["dependencies"] = "";
+  EXPECT_FALSE(build()->find("dependencies"));
+}
+
 TEST_F(RequestTest, StartsFromAFileAndKeepsItsSignature) {
   std::string path = folder_.path() + "/message";
   std::ofstream(path) << "SETUP x_2 NETSERV/0.1\nurl: http://x/\nuser:joe\nsignature:abc";

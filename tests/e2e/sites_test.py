@@ -128,7 +128,7 @@ class FourSites(unittest.TestCase):
         lab.start()
 
         def outcome(nodes, needs):
-            answer = deploy(lab, user, NETMONITOR, "--nodes", nodes, "--dependencies", needs)
+            answer = deploy(lab, user, NETMONITOR, "--nodes", nodes, *(("--dependencies", needs) if needs else ()))
             self.assertEqual(answer.names, SITES, answer)
             installed = [name for name, node in lab.nodes.items() if node.module(NETMONITOR)]
             lab.publisher.toward(user, "remove", NETMONITOR, check=False)
@@ -137,6 +137,7 @@ class FourSites(unittest.TestCase):
 
         # A node that is passed by does not count; one that refuses does.
         self.assertEqual(outcome("matching", "packet/1,counters/1"), ([201, 102, 201], "all", 0, ["west", "east"]))
+        self.assertEqual(outcome("matching", None), ([201, 102, 201], "all", 0, ["west", "east"]))  # its manifest says so
         self.assertEqual(outcome("all", "packet/1,counters/1"), ([201, 516, 201], "some", 6, ["west", "east"]))
         self.assertEqual(outcome("first=2", "packet/1,counters/1"), ([201, 516, 201], "some", 6, ["west", "east"]))
         self.assertEqual(outcome("matching", "packet/1,teleport/1"), ([102] * 3, "no node", 4, []))
