@@ -171,7 +171,7 @@ std::vector<Wanted> Forwarder::wanted() const {
     for (const ipc::ModuleFilter& f : table_.filters(lane->number)) {
       // Where the wish does not matter it is left out, so that equal filters of several modules are one.
       if (f.observer) out.push_back({f.filter, true, f.snap_length, f.sample_one_in});
-      else out.push_back({f.filter});
+      else out.push_back({.filter = f.filter, .fail_closed = f.fail_closed});
     }
   }
   std::ranges::sort(out);

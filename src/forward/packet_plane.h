@@ -47,6 +47,7 @@ struct Wanted {
   bool observer = false;
   std::uint16_t snap_length = 0;  // observers: bytes from the IP header on; 0 = whole packet
   std::uint32_t sample_one_in = 1;
+  bool fail_closed = false;  // not observers: rather dropped than passed by, where the plane itself has to choose
   auto operator<=>(const Wanted&) const = default;
 };
 

@@ -164,6 +164,7 @@ TEST_F(ForwarderTest, FailClosedDropsWhenNoVerdictComes) {
   ipc::ModuleFilter closed = all_udp();
   closed.fail_closed = true;
   set_filters(1, {closed});
+  EXPECT_TRUE(forwarder.wanted().at(0).fail_closed);
   inject();
   now += milliseconds(60);
   forwarder.check_stalls(now);

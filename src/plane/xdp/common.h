@@ -49,12 +49,14 @@ struct nsx_key {
 NSX_ASSERT(sizeof(struct nsx_key) == 40);
 
 struct nsx_value {
-  __u32 in_path;       /* 1: some module wants these packets in its path */
+  __u32 in_path;       /* NSX_IN_PATH: some module wants these packets in its path; NSX_FAIL_CLOSED: or not at all */
   __u32 observed;      /* 1: some module wants copies */
   __u32 snap_length;   /* the most any observer asks for, bytes from the IP header on */
   __u32 sample_one_in; /* the least any observer asks for; 1 = every packet */
 };
 NSX_ASSERT(sizeof(struct nsx_value) == 16);
+#define NSX_IN_PATH 1u
+#define NSX_FAIL_CLOSED 2u
 
 /* A worker's last round, CLOCK_MONOTONIC; in a cache line of its own. */
 struct nsx_beat {
@@ -154,6 +156,7 @@ enum nsx_counter {
   NSX_BYPASS_ROUTE,     /* forwarding is off there, or the route says blackhole, prohibit, unreachable */
   NSX_BYPASS_OVERSIZE,  /* longer than NSX_PACKET_MAX */
   NSX_BYPASS_FULL,      /* no free frame in the worker's lane */
+  NSX_DROPPED_FAIL_CLOSED, /* late, or no free frame, and the filter asked for fail-closed */
   NSX_EXCHANGED,        /* left in a frame that had come in */
   NSX_EXCHANGE_LOST,    /* its egress interface takes no redirects any more */
   NSX_COPIES,

@@ -53,7 +53,7 @@ std::vector<std::uint8_t> families_of(const Filter& f) {
 // Several modules may have the same filter: the kernel needs the most that any of them wants, and the headers.
 void merge(nsx_value& into, const forward::Wanted& f) {
   if (!f.observer) {
-    into.in_path = 1;
+    into.in_path |= f.fail_closed ? NSX_IN_PATH | NSX_FAIL_CLOSED : NSX_IN_PATH;
     return;
   }
   bool first = into.observed == 0;

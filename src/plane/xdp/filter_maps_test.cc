@@ -79,5 +79,17 @@ TEST(FilterMaps, ObserversOfOneFilterGetTheMostThatAnyWants) {
   EXPECT_EQ(maps.keys().begin()->second.snap_length, unsigned{NSX_SNAP_MAX}) << "0 is the whole packet";
 }
 
+TEST(FilterMaps, OneThatAsksForFailClosedIsEnough) {
+  forward::Wanted open = udp(5060), closed = open;
+  closed.fail_closed = true;
+  FilterMaps maps;
+  ASSERT_TRUE(maps.replace(std::vector{open}));
+  EXPECT_EQ(maps.keys().begin()->second.in_path, NSX_IN_PATH);
+  for (const auto& both : {std::vector{open, closed}, std::vector{closed, open}}) {
+    ASSERT_TRUE(maps.replace(both));
+    EXPECT_EQ(maps.keys().begin()->second.in_path, NSX_IN_PATH | NSX_FAIL_CLOSED);
+  }
+}
+
 }  // namespace
 }  // namespace netserv::plane

@@ -26,6 +26,7 @@ constexpr const char* kCounterNames[NSX_COUNTERS] = {
     "bypass_no_socket",     "bypass_fragment", "bypass_malformed",        "bypass_vlan",
     "bypass_local",      "bypass_icmp",          "bypass_no_metadata",   "bypass_signalling",
     "bypass_scope",      "bypass_route",         "bypass_oversize", "bypass_full",
+    "xdp_dropped_fail_closed",
     "xdp_exchanged", "xdp_exchange_lost", "observer_copies", "observer_copies_lost"};
 
 // The address of an Ethernet interface.

@@ -119,6 +119,11 @@ static __always_inline int pass(__u32 why) {
   return XDP_PASS;
 }
 
+static __always_inline int drop_closed(void) {
+  count(NSX_DROPPED_FAIL_CLOSED);
+  return XDP_DROP;
+}
+
 struct headers {
   __u32 source[4];
   __u32 destination[4];
@@ -422,7 +427,9 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (h.protocol == IPPROTO_UDP && h.port == bpf_htons(SIGNALLING_PORT)) return pass(NSX_BYPASS_SIGNALLING);
   __u32 worker = worker_of(forwarder, ctx->rx_queue_index);
   // Some milliseconds old at most, at a fraction of the other clock's cost.
-  if (forwarder_is_late(forwarder, worker, bpf_ktime_get_coarse_ns())) return pass(NSX_BYPASS_HEARTBEAT);
+  int late = forwarder_is_late(forwarder, worker, bpf_ktime_get_coarse_ns());
+  int closed = m.found.in_path & NSX_FAIL_CLOSED;
+  if (late && !closed) return pass(NSX_BYPASS_HEARTBEAT);
   __u32 ingress = ctx->ingress_ifindex;
   struct nsx_port* port = bpf_map_lookup_elem(&ports, &ingress);
   if (!port) return pass(NSX_BYPASS_SOCKET);
@@ -449,8 +456,10 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (h.total_length > NSX_PACKET_MAX || length > NSX_FRAME_MAX)
     return pass(NSX_BYPASS_OVERSIZE);
   if (ctx->rx_queue_index >= port->queues) return pass(NSX_BYPASS_SOCKET);
+  if (late) return drop_closed();
   if (forwarder->lanes_used) {
     int action = exchange(ctx, &route, (__u64)length, worker);
+    if (action == XDP_PASS && closed) return drop_closed();
     count(action == XDP_PASS ? NSX_BYPASS_FULL : NSX_REDIRECTED);
     return action;
   }
@@ -460,7 +469,7 @@ int netserv_xdp(struct xdp_md* ctx) {
   __builtin_memcpy(meta, &route, sizeof route);
   count(NSX_REDIRECTED);
   // No socket there (the forwarder is gone): the kernel forwards.
-  return bpf_redirect_map(&sockets, port->first_socket + ctx->rx_queue_index, XDP_PASS);
+  return bpf_redirect_map(&sockets, port->first_socket + ctx->rx_queue_index, closed ? XDP_DROP : XDP_PASS);
 }
 
 char _license[] SEC("license") = "GPL";
