@@ -16,6 +16,7 @@ namespace {
 constexpr Duration kPatience = std::chrono::microseconds(50);  // without work, before the loop sleeps
 constexpr Duration kAnswerWait = std::chrono::microseconds(500);
 constexpr std::size_t kLoad = 16;  // packets in a batch
+constexpr int kFullLoad = 96;      // from here on it is worth all of gather_
 constexpr auto kRest = std::chrono::microseconds(200);  // longer than a turn of an interface's NAPI
 constexpr int kMostBatches = 8;  // before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
@@ -155,14 +156,16 @@ bool ForwarderWorker::await_answers() {
 
 // Under load packets are let gather for a while rather than taken as soon as there are some: larger batches, fewer
 // changes between the kernel's receive work, this thread and the containers; and the receive work has the core
-// meanwhile, whatever this thread's priority. False if there is no load.
+// meanwhile, whatever this thread's priority. The fewer there were, the shorter: a core that has time to spare can afford
+// small batches, and their packets wait less. False if there is no load.
 bool ForwarderWorker::gather() {
   if (rested_ || gather_ == Duration::zero()) part_.let_go();
   rested_ = false;
   if ((last_batch_ < kLoad && !part_.holds()) || gather_ == Duration::zero()) return false;
-  last_batch_ = 0;  // nothing by then: no load any more
+  const int batch = static_cast<int>(std::exchange(last_batch_, 0));  // nothing by then: no load any more
   rested_ = true;
-  const timespec limit{0, gather_.count()};
+  const Duration nap = batch == 0 ? gather_ : gather_ * std::min(batch, kFullLoad) / kFullLoad;
+  const timespec limit{0, nap.count()};
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, nullptr);
   return true;
 }
