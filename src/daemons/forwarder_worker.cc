@@ -16,7 +16,7 @@ namespace {
 constexpr Duration kPatience = std::chrono::microseconds(50);  // without work, before the loop sleeps
 constexpr Duration kAnswerWait = std::chrono::microseconds(500);
 constexpr std::size_t kLoad = 16;  // packets in a batch
-constexpr int kFullLoad = 96;      // from here on it is worth all of gather_
+constexpr int kFullLoad = 48;      // from here on it is worth all of gather_
 constexpr auto kRest = std::chrono::microseconds(200);  // longer than a turn of an interface's NAPI
 constexpr int kMostBatches = 8;  // before the loop looks at other events
 constexpr auto kStallRecheck = std::chrono::milliseconds(10);
