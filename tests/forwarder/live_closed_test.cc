@@ -25,16 +25,10 @@ class XdpFailClosed : public LivePlane {
     send(client, "drop");  // the way is known to all
     until([&] { return stats()["processed_dropped"] == 1; });
   }
-  void send_open(const std::string& text) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET, to.sin_port = htons(kOpenPort);
-    ::inet_pton(AF_INET, Router::kServer, &to.sin_addr);
-    ASSERT_GT(::sendto(client.get(), text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  }
   // What has been sent before to either port has come by then, if it passed the router without the forwarder.
   void until_open_ones_pass_by() {
     until([&] {
-      send_open("change");
+      send(client, "change", kOpenPort);
       ::usleep(1000);
       return receive(open_server, MSG_DONTWAIT) == "change";  // as it was sent
     });
@@ -63,7 +57,7 @@ TEST_F(XdpFailClosed, NothingPassesAStoppedForwarder) {
 
 class XdpFailClosedFull : public XdpFailClosed {
  protected:
-  std::vector<std::string> limits() override { return {"--stall-ms", "20000", "--heartbeat-ms", "20000"}; }
+  std::vector<std::string> limits() override { return LivePlane::limits(); }
 };
 
 TEST_F(XdpFailClosedFull, WhatThereIsNoRoomForDoesNotPass) {

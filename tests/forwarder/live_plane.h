@@ -206,16 +206,16 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     tell(ipc::GetForwarderStats{});
     return answer<ipc::ForwarderStats>().plane_detail;
   }
-  void send(const sys::UniqueFd& from, const std::string& text) {
+  void send(const sys::UniqueFd& from, const std::string& text, std::uint16_t port = 5060) {
     sockaddr_storage to{};
     bool v4 = from.get() != client6.get();
     if (v4) {
       auto& a = reinterpret_cast<sockaddr_in&>(to);
-      a.sin_family = AF_INET, a.sin_port = htons(5060);
+      a.sin_family = AF_INET, a.sin_port = htons(port);
       ::inet_pton(AF_INET, Router::kServer, &a.sin_addr);
     } else {
       auto& a = reinterpret_cast<sockaddr_in6&>(to);
-      a.sin6_family = AF_INET6, a.sin6_port = htons(5060);
+      a.sin6_family = AF_INET6, a.sin6_port = htons(port);
       ::inet_pton(AF_INET6, Router::kServer6, &a.sin6_addr);
     }
     ASSERT_EQ(::sendto(from.get(), text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&to),
