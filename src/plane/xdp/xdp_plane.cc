@@ -187,9 +187,9 @@ void XdpPlane::look_around(TimePoint now) {
 // socket's place is free again only some time after it was closed: if opening fails it is tried again the next time.
 void XdpPlane::reopen(TimePoint now) {
   for (const Interface& interface : interfaces_) program_->clear_port(interface.ifindex);
-  reopen_ = false;
   reopening_ = true;
   on_parts([this, now](std::size_t i) { parts_[i]->close(now); }, [this] {
+    reopen_ = false;  // what has changed up to here is taken up
     auto opening = prepare_opening();
     on_parts(
         [this, opening](std::size_t i) {
