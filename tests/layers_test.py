@@ -80,9 +80,23 @@ def violations(allowed):
                 yield f"{path.relative_to(ROOT)}: modules/ may not include {include}"
 
 
+def own_header_not_first():
+    src = ROOT / "src"
+    for path in src.rglob("*.cc"):
+        own = path.with_suffix(".h")
+        first = re.search(r"^#include (\S+)", path.read_text(), re.M)
+        if own.exists() and first and first[1] != f'"{own.relative_to(src)}"':
+            yield f"{path.relative_to(ROOT)}: {first[1]} comes before {own.name}"
+
+
 class Layers(unittest.TestCase):
     def test_includes_go_down_only(self):
         found = list(violations(allowed_by_table((ROOT / "src" / "README.md").read_text())))
+        self.assertEqual(found, [], "\n" + "\n".join(found))
+
+    def test_a_source_begins_with_its_own_header(self):
+        """So each of these headers is known to compile alone; tests/CMakeLists.txt sees to the others."""
+        found = list(own_header_not_first())
         self.assertEqual(found, [], "\n" + "\n".join(found))
 
     def test_the_table_is_read(self):

@@ -13,7 +13,6 @@ namespace {
 
 using namespace samples;
 
-constexpr std::uint8_t kNat[4] = {192, 0, 2, 1};
 std::mt19937 random_bits(2026);
 unsigned pick(unsigned n) { return static_cast<unsigned>(random_bits() % n); }
 

@@ -11,7 +11,6 @@ namespace {
 
 using namespace samples;
 
-constexpr std::uint8_t kNat[4] = {192, 0, 2, 1};
 constexpr std::uint8_t kNat6[16] = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
 std::string answer(const Sample& sample, Source source = {4, kNat, 40000}) {

@@ -75,6 +75,7 @@ inline Sample options() {
 
 inline constexpr std::uint8_t kServer[4] = {198, 51, 100, 7};
 inline constexpr std::uint8_t kServer6[16] = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7};
+inline constexpr std::uint8_t kNat[4] = {192, 0, 2, 1};
 
 inline Target server() { return {4, kServer, 5060, {}, {}}; }
 inline Target server6() { return {6, kServer6, 5060, {}, {}}; }

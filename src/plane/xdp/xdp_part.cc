@@ -1,3 +1,5 @@
+#include "plane/xdp/xdp_part.h"
+
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
