@@ -85,19 +85,25 @@ inline Text trim(Text t) {
   return t.sub(from, to - from);
 }
 
-// Whether `token` is `lower` in any case. Of token characters, |0x20 makes no two alike but a letter's two cases.
+// Whether `token` is `lower` in any case. Of token characters, |0x20 makes no two alike but a letter's two cases. Two words
+// that overlap cover all of it.
+template <class Word, uint32_t N>
+bool is_word_by(Text token, const char (&lower)[N]) {
+  constexpr uint32_t kSize = N - 1, kLast = kSize - sizeof(Word);
+  static_assert(kSize <= 2 * sizeof(Word));
+  auto same = [&](uint32_t from) {
+    Word is, wanted;
+    __builtin_memcpy(&is, token.data + from, sizeof is);
+    __builtin_memcpy(&wanted, lower + from, sizeof wanted);
+    return static_cast<Word>(is | each_byte(0x20)) == wanted;
+  };
+  return token.size == kSize && same(0) && same(kLast);
+}
 template <uint32_t N>
 bool is_word(Text token, const char (&lower)[N]) {
-  constexpr uint32_t kSize = N - 1;
-  static_assert(kSize <= 16);
-  if (token.size != kSize) return false;
-  if constexpr (kSize >= 8) {
-    return ((word_at(token.data) | each_byte(0x20)) ^ word_at(lower)) == 0 &&
-           ((word_at(token.data + kSize - 8) | each_byte(0x20)) ^ word_at(lower + kSize - 8)) == 0;
-  }
-  unsigned difference = 0;
-  for (uint32_t i = 0; i < kSize; i++) difference |= static_cast<unsigned>((token[i] | 0x20) ^ lower[i]);
-  return difference == 0;
+  if constexpr (N > 8) return is_word_by<uint64_t>(token, lower);
+  else if constexpr (N > 4) return is_word_by<uint32_t>(token, lower);
+  else return is_word_by<uint16_t>(token, lower);
 }
 
 // All of `t` as decimal, at most `max`.
