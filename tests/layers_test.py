@@ -85,8 +85,8 @@ def own_header_not_first():
     for path in src.rglob("*.cc"):
         own = path.with_suffix(".h")
         first = re.search(r"^#include (\S+)", path.read_text(), re.M)
-        if own.exists() and first and first[1] != f'"{own.relative_to(src)}"':
-            yield f"{path.relative_to(ROOT)}: {first[1]} comes before {own.name}"
+        if own.exists() and not (first and first[1] == f'"{own.relative_to(src)}"'):
+            yield f"{path.relative_to(ROOT)}: the first include is not {own.name}"
 
 
 class Layers(unittest.TestCase):

@@ -52,9 +52,10 @@ constexpr CharTable make_char_table() {
 }
 inline constexpr CharTable kChars = make_char_table();
 
-// Eight bytes at once, in any byte order that has the first one lowest.
-inline uint64_t word_at(const char* at) {
-  uint64_t word;
+// Several bytes at once, in any byte order that has the first one lowest.
+template <class Word = uint64_t>
+Word word_at(const char* at) {
+  Word word;
   __builtin_memcpy(&word, at, sizeof word);
   return word;
 }
@@ -92,10 +93,7 @@ bool is_word_by(Text token, const char (&lower)[N]) {
   constexpr uint32_t kSize = N - 1, kLast = kSize - sizeof(Word);
   static_assert(kSize <= 2 * sizeof(Word));
   auto same = [&](uint32_t from) {
-    Word is, wanted;
-    __builtin_memcpy(&is, token.data + from, sizeof is);
-    __builtin_memcpy(&wanted, lower + from, sizeof wanted);
-    return static_cast<Word>(is | each_byte(0x20)) == wanted;
+    return static_cast<Word>(word_at<Word>(token.data + from) | each_byte(0x20)) == word_at<Word>(lower + from);
   };
   return token.size == kSize && same(0) && same(kLast);
 }

@@ -30,8 +30,11 @@ class LiveWorkers : public LivePlane {
     std::vector<std::string> out;
     for (const auto& flow : flows) send(flow, "ring?");
     for (const auto& flow : flows) {
-      out.push_back(receive(flow).substr(0, 1));
-      if (out.back() == "n") break;  // nothing, after a minute: it did not come by a module
+      const std::string got = receive(flow);
+      out.push_back(got.substr(0, 1));
+      if (got != "nothing") continue;
+      ADD_FAILURE() << "a packet did not come back by a module within a minute";
+      break;
     }
     return out;
   }
