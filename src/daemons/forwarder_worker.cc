@@ -166,7 +166,10 @@ bool ForwarderWorker::gather() {
   rested_ = true;
   const Duration nap = batch == 0 ? gather_ : gather_ * std::min(batch, kFullLoad) / kFullLoad;
   const timespec limit{0, nap.count()};
+  const TimePoint asleep = sys::now();
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, nullptr);
+  const TimePoint before = std::exchange(awake_, sys::now());
+  if (before != TimePoint{}) part_.worked(std::chrono::duration<double>(asleep - before) / (awake_ - before));
   return true;
 }
 
@@ -179,6 +182,7 @@ bool ForwarderWorker::shares_core() const {
 }
 
 void ForwarderWorker::settle() {
+  if (core_.in_flight() == 0) awake_ = {};
   listen_to_plane();
   if (!part_.arm()) return post_work();
   if (part_.holds() && !rest_timer_) {

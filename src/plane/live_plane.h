@@ -30,6 +30,9 @@ class PlanePart : public forward::PacketPlane {
   // let_go() sends them.
   virtual bool holds() const { return false; }
   virtual void let_go() {}
+  // Under load: the share of its time, from the end of one gathering of packets to the end of the next, that this thread and
+  // the containers on its core had work, rather than let packets gather.
+  virtual void worked(double /*share*/) {}
   // receive() drives the interfaces: with packets coming, nobody wakes this thread.
   virtual bool polls_itself() const { return false; }
   // Called at least every kAliveInterval: a plane may stop delivering when it is not.

@@ -16,10 +16,6 @@ namespace {
 
 constexpr std::uint32_t kEthernet = 14;
 constexpr std::uint32_t kMac = 6;
-// With a batch of so many frames there is enough to do to let frames leave in those that come; with so few, on average over
-// some eight batches, there is not, and a frame shall not wait for others.
-constexpr std::size_t kManyFrames = 160, kFewFrames = 112;
-
 // Enough to notice that a module changed an address.
 std::uint64_t mark_of(const std::byte* address, bool v6) {
   std::uint64_t low = 0, high = 0;
@@ -151,7 +147,9 @@ std::span<const forward::Packet> XdpPart::receive(TimePoint now) {
   std::uint32_t came = lane_->receive(*umem_, frames);
   for (const Lane::Frame& frame : std::span(frames).first(came)) count += take_in(frame.address, frame.length, out[count]);
   lane_->refill(*umem_);
-  choose_way_out(count);
+  way_out_.came(count);
+  // A thread that never lets frames gather is as busy as its batches are full.
+  if (options_.busy_poll) worked(static_cast<double>(count) / static_cast<double>(batch_.size()));
   return out.first(count);
 }
 
@@ -192,15 +190,9 @@ bool XdpPart::take_in(FrameAddress frame, std::uint32_t length, forward::Packet&
   return true;
 }
 
-void XdpPart::choose_way_out(std::size_t came) {
-  if (came == 0) return;
-  average_ = (7 * average_ + static_cast<double>(came)) / 8;
-  if (came >= kManyFrames) {
-    exchanging_ = true;
-    average_ = std::max(average_, static_cast<double>(came));
-  } else if (exchanging_ && average_ < kFewFrames) {
-    let_go();
-  }
+void XdpPart::worked(double share) {
+  way_out_.worked(share);
+  if (!way_out_.exchanging()) let_go();
 }
 
 void XdpPart::drop(FrameAddress frame) {
@@ -274,7 +266,7 @@ void XdpPart::look_at_egress() {
 // Not what would overtake earlier frames that a socket still has.
 void XdpPart::put_on_lane() {
   lane_->reap(*umem_);
-  if (!exchanging_) return;
+  if (!way_out_.exchanging()) return;
   for (auto& port : ports_) {
     if (!port->exchanges || port->socket->unsent() > 0) continue;
     auto left = std::ranges::find_if_not(port->queued, [&](const xdp_desc& frame) {
@@ -286,7 +278,7 @@ void XdpPart::put_on_lane() {
 
 // By the sockets, before what was queued since.
 void XdpPart::let_go() {
-  exchanging_ = false;
+  way_out_.rest();
   if (!holds()) return;
   std::vector<std::vector<xdp_desc>> later(ports_.size());
   for (std::size_t i = 0; i < ports_.size(); ++i) later[i].swap(ports_[i]->queued);

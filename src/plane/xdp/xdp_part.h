@@ -22,6 +22,7 @@
 #include "plane/xdp/program.h"
 #include "plane/xdp/umem.h"
 #include "plane/xdp/wake.h"
+#include "plane/xdp/way_out.h"
 #include "plane/xdp/xsk_port.h"
 #include "sys/fd.h"
 
@@ -69,6 +70,7 @@ class XdpPart final : public PlanePart {
   std::span<const forward::Packet> receive(TimePoint now) override;
   bool holds() const override { return lane_ && lane_->ready() > 0; }
   void let_go() override;
+  void worked(double share) override;
   bool arm() override { return !lane_ || lane_->arm(); }
   void finish(std::span<const forward::Outcome> outcomes) override;
   bool send(ByteSpan packet) override { return kernel_->send(packet); }
@@ -101,7 +103,6 @@ class XdpPart final : public PlanePart {
   std::size_t receive_from_sockets();
   bool take_in(FrameAddress frame, std::uint32_t length, forward::Packet& packet);
   void drop(FrameAddress frame);
-  void choose_way_out(std::size_t came);
   void put_on_lane();
   void send_by_socket(Port& port);
 
@@ -116,8 +117,7 @@ class XdpPart final : public PlanePart {
   sys::UniqueFd poll_;  // an epoll set of all sockets
   std::array<forward::Packet, 256> batch_;
   TimePoint now_{};
-  double average_ = 0;  // frames in a batch
-  bool exchanging_ = false;
+  WayOut way_out_;
   std::size_t next_port_ = 0;
   std::size_t held_ = 0;
   std::uint64_t era_ = 0;  // of umem_: another each time the sockets are opened
