@@ -19,7 +19,7 @@ from netserv_lab import config, kernel
 from netserv_lab.lab import Lab
 from netserv_lab.waiting import until
 
-from . import stolen
+from .quiet import Quiet
 
 HERE = Path(__file__).resolve().parent.parent
 PORT = 5060
@@ -92,13 +92,15 @@ class Testbed:
         self.router = lab["router"]
         self._threads = threads
         self.container_core = ROUTER_CORE
-        self.trials = self.disturbed = 0  # made, and those in which a hypervisor took some of the cores' time
+        self.trials = self.disturbed = 0  # made, and those in which other machines took cores or caches
         for host, interface, core, priority in (("router", "eth0", ROUTER_CORE, NAPI_PRIORITY), ("router", "eth1", ROUTER_CORE, NAPI_PRIORITY),
                                                 ("sink", "eth0", LOAD_CORE, SINK_PRIORITY),
                                                 ("generator", "eth0", LOAD_CORE, 0)):
             self._thread_napi(lab[host], interface, core, priority)
         self._sink = Talker(lab["sink"], LOAD_CORE, self.build.program("netserv-load"), "sink", "--interface", "eth0",
                             "--port", sink_port)
+        probe = Talker(self.router, ROUTER_CORE, self.build.program("cache_probe"))
+        self._quiet = Quiet(probe.ask, (LOAD_CORE, ROUTER_CORE))
 
     def _thread_napi(self, host, interface, core, priority):
         self._threads.look()
@@ -110,22 +112,22 @@ class Testbed:
 
     def trial(self, rate, seconds, size, verdicts=None, payload=None, ports=1):
         """Offers `rate` (0: all that the generator has) for so long; `verdicts` counts what containers decided. What is lost
-        while a hypervisor gives the cores to others says nothing, so then it is tried again; the least disturbed one counts."""
+        while other machines of the host have the cores or their caches says nothing, so then it is tried again; the least
+        disturbed one counts."""
         calmest, least = None, None
         for _ in range(CALM_ATTEMPTS):
-            before = stolen.ticks((LOAD_CORE, ROUTER_CORE))
-            trial = self._trial(rate, seconds, size, verdicts, payload, ports)
-            taken = stolen.ticks((LOAD_CORE, ROUTER_CORE)) - before
+            self._quiet.wait()
+            trial, disturbance = self._quiet.during(lambda: self._trial(rate, seconds, size, verdicts, payload, ports))
             self.trials += 1
-            self.disturbed += taken > 0
-            if least is None or taken < least:
-                calmest, least = trial, taken
-            if taken == 0:
+            self.disturbed += disturbance > 0
+            if least is None or disturbance < least:
+                calmest, least = trial, disturbance
+            if disturbance == 0:
                 break
         return calmest
 
     def disturbance(self):
-        return f"{self.disturbed} of {self.trials} trials were disturbed: a hypervisor took some of the cores' time"
+        return f"{self.disturbed} of {self.trials} trials were disturbed: other machines of the host had the cores or their caches"
 
     def _trial(self, rate, seconds, size, verdicts, payload, ports):
         before = verdicts() if verdicts else 0
