@@ -10,7 +10,7 @@ import time
 from . import stolen
 
 L2_SLOWER, L3_SLOWER = 1.25, 2.5  # than the best, at most
-FIRST_LOOKS, BETWEEN_SECONDS, PATIENCE_SECONDS = 30, 0.1, 6
+FIRST_LOOKS, BETWEEN_SECONDS, PATIENCE_SECONDS = 30, 0.1, 3
 
 
 class Quiet:
