@@ -171,6 +171,8 @@ def run(folder, options, threads):
         try:
             bed = Testbed(lab, threads)
             bed.container_core = LOAD_CORE if options.own_core else ROUTER_CORE
+            if options.quick:
+                bed.calm_attempts = 1
             bench = Bench(bed, options.seconds, [64, 340] if 340 in options.sizes and 64 in options.sizes else options.sizes)
             lab.publisher.serve("netmonitor", "keepalive")
             lab.publisher.put("null.wasm", build_null_module(lab.build, folder))
@@ -201,7 +203,7 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 340], choices=[64, 340])
     parser.add_argument("--planes", nargs="+", default=["xdp", "netfilter"], choices=["xdp", "netfilter"])
     parser.add_argument("--configurations", nargs="+", default=["3", "4", "5", "5o", "6"])
-    parser.add_argument("--quick", action="store_true", help="one short round, for a first look")
+    parser.add_argument("--quick", action="store_true", help="one short round, disturbed or not, for a first look")
     parser.add_argument("--own-core", action="store_true", help="the container gets the generator's core")
     parser.add_argument("--busy-poll", action="store_true", help="xdp: the forwarder's polls drive the interfaces, where the kernel lets them")
     options = parser.parse_args()

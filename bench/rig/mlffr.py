@@ -1,7 +1,7 @@
 """The maximum loss-free forwarding rate, by binary search on the offered rate."""
 
 LOSS = 0.005
-ATTEMPTS = 4
+ATTEMPTS = 2
 
 
 def search(trial, guess, ceiling, precision=0.02, loss=LOSS):

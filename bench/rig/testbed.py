@@ -93,6 +93,7 @@ class Testbed:
         self.router = lab["router"]
         self._threads = threads
         self.container_core = ROUTER_CORE
+        self.calm_attempts = CALM_ATTEMPTS
         self.trials = self.disturbed = 0  # made, and those in which other machines took cores or caches
         for host, interface, core, priority in (("router", "eth0", ROUTER_CORE, NAPI_PRIORITY), ("router", "eth1", ROUTER_CORE, NAPI_PRIORITY),
                                                 ("sink", "eth0", LOAD_CORE, SINK_PRIORITY),
@@ -116,7 +117,7 @@ class Testbed:
         while other machines of the host have the cores or their caches says nothing, so then it is tried again when they
         don't, and the least disturbed one counts; what is not lost says the more."""
         calmest, least = None, None
-        for attempt in range(CALM_ATTEMPTS):
+        for attempt in range(self.calm_attempts):
             if attempt > 0:
                 self._quiet.wait()
             trial, disturbance = self._quiet.during(lambda: self._trial(rate, seconds, size, verdicts, payload, ports))

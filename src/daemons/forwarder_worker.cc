@@ -93,6 +93,7 @@ void ForwarderWorker::on_plane_readable() {
   for (auto& [id, container] : containers_)
     if (container.ring != nullptr) container.ring->clear_waiting();
   last_work_ = sys::now();
+  if (awake_ == TimePoint{}) awake_ = last_work_;
   work();
 }
 

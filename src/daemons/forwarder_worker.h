@@ -59,7 +59,7 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   TimePoint last_work_{};  // packets or answers came
   std::size_t last_batch_ = 0;
   bool settle_posted_ = false, work_posted_ = false;
-  TimePoint awake_{};  // since packets were last let gather; not set when this thread has waited for packets since
+  TimePoint awake_{};  // since when: packets were let gather, or waited for; not set while they are waited for
   bool rested_ = false;  // this thread has slept, and nothing has come since
   bool gave_time_ = false;  // to the containers, when this thread last looked who owes answers
   bool patient_ = true;  // containers on this core answered when last waited for

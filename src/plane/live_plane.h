@@ -30,8 +30,8 @@ class PlanePart : public forward::PacketPlane {
   // let_go() sends them.
   virtual bool holds() const { return false; }
   virtual void let_go() {}
-  // Under load: the share of its time, from the end of one gathering of packets to the end of the next, that this thread and
-  // the containers on its core had work, rather than let packets gather.
+  // Under load, each time packets have been let gather: for which share of the time since they last were, or since they were
+  // waited for, this thread and the containers on its core had work.
   virtual void worked(double /*share*/) {}
   // receive() drives the interfaces: with packets coming, nobody wakes this thread.
   virtual bool polls_itself() const { return false; }
