@@ -26,7 +26,7 @@ constexpr auto kLate = std::chrono::milliseconds(20);  // a timer after its time
 
 ForwarderWorker::ForwarderWorker(sys::EventLoop& loop, plane::PlanePart& part, forward::ForwarderEvents& events,
                                  const forward::Limits& limits, Duration gather)
-    : loop_(loop), part_(part), events_(events), core_(part, *this, limits), gather_(gather) {
+    : loop_(loop), part_(part), events_(events), core_(part, *this, limits), gather_(gather), awake_(sys::now()) {
   listen_to_plane();
   part.alive(sys::now());
   alive_timer_ = loop.every(plane::PlanePart::kAliveInterval, [this] { part_.alive(sys::now()); });
@@ -93,8 +93,13 @@ void ForwarderWorker::on_plane_readable() {
   for (auto& [id, container] : containers_)
     if (container.ring != nullptr) container.ring->clear_waiting();
   last_work_ = sys::now();
-  if (awake_ == TimePoint{}) awake_ = last_work_;
+  end_wait();
   work();
+}
+
+// This thread has waited for events: with nothing in flight, for packets; else the containers were at work.
+void ForwarderWorker::end_wait() {
+  if (core_.in_flight() == 0) awake_ = sys::now();
 }
 
 // Takes packets and answers for as long as they come. With nothing to take it looks again for kPatience if that saves
@@ -170,7 +175,7 @@ bool ForwarderWorker::gather() {
   const TimePoint asleep = sys::now();
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, nullptr);
   const TimePoint before = std::exchange(awake_, sys::now());
-  if (before != TimePoint{}) part_.worked(std::chrono::duration<double>(asleep - before) / (awake_ - before));
+  part_.worked(std::chrono::duration<double>(asleep - before) / (awake_ - before));
   return true;
 }
 
@@ -183,7 +188,6 @@ bool ForwarderWorker::shares_core() const {
 }
 
 void ForwarderWorker::settle() {
-  if (core_.in_flight() == 0) awake_ = {};
   listen_to_plane();
   if (!part_.arm()) return post_work();
   if (part_.holds() && !rest_timer_) {
@@ -191,6 +195,7 @@ void ForwarderWorker::settle() {
     rest_timer_ = loop_.at(sys::now() + kRest, [this] {
       rest_timer_.reset();
       if (rested_) part_.let_go();
+      end_wait();
       work();
     });
   }

@@ -40,6 +40,7 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   void listen_to_plane();
   void work();
   void post_work();
+  void end_wait();
   bool await_answers();
   bool gather();
   bool shares_core() const;
@@ -59,7 +60,7 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   TimePoint last_work_{};  // packets or answers came
   std::size_t last_batch_ = 0;
   bool settle_posted_ = false, work_posted_ = false;
-  TimePoint awake_{};  // since when: packets were let gather, or waited for; not set while they are waited for
+  TimePoint awake_;  // since packets were last let gather, or waited for
   bool rested_ = false;  // this thread has slept, and nothing has come since
   bool gave_time_ = false;  // to the containers, when this thread last looked who owes answers
   bool patient_ = true;  // containers on this core answered when last waited for
