@@ -121,6 +121,7 @@ void ForwarderWorker::work() {
       if (!patient_ || !await_answers()) return settle();
       continue;
     }
+    if (!waits && await_packets()) continue;
     if (packets.empty() && !waits && !part_.polls_itself()) {
       if (!gather()) return settle();
       continue;
@@ -176,6 +177,15 @@ bool ForwarderWorker::gather() {
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &limit, nullptr);
   const TimePoint before = std::exchange(awake_, sys::now());
   part_.worked(std::chrono::duration<double>(asleep - before) / (awake_ - before));
+  return true;
+}
+
+// Under load, where packets are not let gather: the next ones are waited for here, not in the event loop.
+bool ForwarderWorker::await_packets() {
+  if (gather_ != Duration::zero() || std::exchange(last_batch_, 0) < kLoad) return false;
+  part_readable_.reset();  // listened to, every single packet has the kernel call for us
+  if (!part_.await()) return false;
+  last_work_ = sys::now();
   return true;
 }
 

@@ -43,6 +43,7 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   void end_wait();
   bool await_answers();
   bool gather();
+  bool await_packets();
   bool shares_core() const;
   void arm_stall_timer();
 

@@ -26,6 +26,9 @@ class PlanePart : public forward::PacketPlane {
   virtual std::span<const forward::Packet> receive(TimePoint now) = 0;
   // Before this thread waits for fd(). False if there are packets already.
   virtual bool arm() { return true; }
+  // Blocks until receive() has something, or for a few milliseconds; false if it has nothing by then, or if a plane cannot
+  // wait. While this thread is on its way to the first packet, the others cost less than with an event loop listening to fd().
+  virtual bool await() { return false; }
   // Under load packets may wait for others to come, with whom they leave: there are such. When none have come for a while,
   // let_go() sends them.
   virtual bool holds() const { return false; }

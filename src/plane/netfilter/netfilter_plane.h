@@ -26,6 +26,7 @@ class NetfilterPart final : public PlanePart {
 
   int fd() const override { return queue_->fd(); }
   std::span<const forward::Packet> receive(TimePoint now) override { return queue_->receive(now); }
+  bool await() override { return queue_->await(); }
   void alive(TimePoint now) override { queue_->alive(now); }
   std::map<std::string, std::uint64_t> counters() override;
   void finish(std::span<const forward::Outcome> outcomes) override;

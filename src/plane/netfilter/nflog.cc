@@ -34,8 +34,8 @@ std::uint32_t ip_length(const std::byte* l3, std::uint32_t there) {
 std::uint32_t sampled_one_in(const nlattr* prefix) {
   std::uint32_t n = 1;
   if (prefix == nullptr) return n;
-  const char* text = mnl_attr_get_str(prefix);
-  std::from_chars(text, text + ::strnlen(text, mnl_attr_get_payload_len(prefix)), n);
+  const char* text = payload(prefix);
+  std::from_chars(text, text + ::strnlen(text, payload_bytes(prefix)), n);
   return n == 0 ? 1 : n;
 }
 
@@ -86,14 +86,13 @@ void NfLog::take(const LivePlane::TakeCopies& take, TimePoint now) {
 }
 
 void NfLog::read_copy(const void* at, const LivePlane::TakeCopies& take, TimePoint now) {
-  const auto* message = static_cast<const nlmsghdr*>(at);
-  Attributes<NFULA_MAX> found{};
-  if (mnl_attr_parse(message, sizeof(nfgenmsg), collect<NFULA_MAX>, &found) < 0 || found[NFULA_PAYLOAD] == nullptr) {
+  const auto found = attributes_of<NFULA_MAX>(static_cast<const nlmsghdr*>(at));
+  if (found[NFULA_PAYLOAD] == nullptr) {
     ++counters_.malformed;
     return;
   }
   if (has_bytes(found[NFULA_SEQ], 4)) {
-    std::uint32_t number = ntohl(mnl_attr_get_u32(found[NFULA_SEQ]));
+    std::uint32_t number = ntohl(value_of<std::uint32_t>(found[NFULA_SEQ]));
     counters_.lost += number - next_number_;
     next_number_ = number + 1;
   }
@@ -103,11 +102,11 @@ void NfLog::read_copy(const void* at, const LivePlane::TakeCopies& take, TimePoi
   sampled_ = sampled;
 
   forward::Packet& packet = packets_.emplace_back();
-  packet.data = static_cast<std::byte*>(mnl_attr_get_payload(found[NFULA_PAYLOAD]));
-  packet.length = packet.capacity = mnl_attr_get_payload_len(found[NFULA_PAYLOAD]);
+  packet.data = buffer_.data() + (payload(found[NFULA_PAYLOAD]) - reinterpret_cast<const char*>(buffer_.data()));
+  packet.length = packet.capacity = static_cast<std::uint32_t>(payload_bytes(found[NFULA_PAYLOAD]));
   packet.original_length = ip_length(packet.data, packet.length);
   if (has_bytes(found[NFULA_IFINDEX_INDEV], 4))
-    packet.ingress = static_cast<std::uint16_t>(ntohl(mnl_attr_get_u32(found[NFULA_IFINDEX_INDEV])));
+    packet.ingress = static_cast<std::uint16_t>(ntohl(value_of<std::uint32_t>(found[NFULA_IFINDEX_INDEV])));
   packet.received_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
 }
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "netserv/abi.h"
 #include "plane/netfilter/netlink.h"
@@ -23,7 +24,9 @@ namespace {
 
 // One byte more than a slot holds: a longer packet is only looked at.
 constexpr std::uint32_t kCopyRange = NETSERV_SLOT_BYTES + 1;
+constexpr std::uint16_t kPacketMessage = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET;
 constexpr std::uint32_t kQueueLength = 8192;
+constexpr std::chrono::microseconds kAwait{1000};  // rounded up to the kernel's ticks
 constexpr Duration kStopped = std::chrono::milliseconds(500);  // without a sign of life
 
 nlmsghdr* start_message(void* at, std::uint8_t type, std::uint16_t queue, std::uint16_t flags) {
@@ -32,9 +35,9 @@ nlmsghdr* start_message(void* at, std::uint8_t type, std::uint16_t queue, std::u
 
 std::uint16_t vlan_of(const nlattr* nested) {
   if (nested == nullptr) return NETSERV_NO_VLAN;
-  Attributes<NFQA_MAX> found{};
-  if (mnl_attr_parse_nested(nested, collect<NFQA_MAX>, &found) < 0 || !has_bytes(found[NFQA_VLAN_TCI], 2)) return NETSERV_NO_VLAN;
-  return ntohs(mnl_attr_get_u16(found[NFQA_VLAN_TCI])) & 0x0fff;
+  const auto found = attributes_within<NFQA_VLAN_MAX>(nested);
+  if (!has_bytes(found[NFQA_VLAN_TCI], 2)) return NETSERV_NO_VLAN;
+  return ntohs(value_of<std::uint16_t>(found[NFQA_VLAN_TCI])) & 0x0fff;
 }
 
 }  // namespace
@@ -81,23 +84,35 @@ Status NfQueue::configure(std::uint16_t number) {
   mnl_attr_put_u32(m, NFQA_CFG_QUEUE_MAXLEN, htonl(kQueueLength));
   NETSERV_TRY(ask_netfilter(fd, m, "nfqueue", "configure"));
   ignore_overruns(fd);  // gaps in the packets' numbers tell of them
+  timeval patience{0, kAwait.count()};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   return {};
+}
+
+// Messages into free buffers, named by reading_; gives their number.
+int NfQueue::read(int flags) {
+  const std::size_t room = std::min(kBatch, free_.size());
+  for (std::size_t i = 0; i < room; ++i) {
+    reading_[i] = free_[free_.size() - 1 - i];
+    vectors_[i] = {buffer(reading_[i]), kBufferBytes};
+  }
+  const int n = std::max(0, ::recvmmsg(socket_.get(), headers_.data(), static_cast<unsigned>(room), flags, nullptr));
+  free_.resize(free_.size() - static_cast<std::size_t>(n));
+  return n;
+}
+
+// A blocked reader is woken once; whoever polls is called for every packet.
+bool NfQueue::await() {
+  if (awaited_ == 0) awaited_ = read(MSG_WAITFORONE);
+  return awaited_ > 0;
 }
 
 std::span<const forward::Packet> NfQueue::receive(TimePoint now) {
   received_.clear();
-  std::array<std::uint32_t, kBatch> numbers;
   alive(now);
-  std::size_t room = std::min(kBatch, free_.size());
-  for (std::size_t i = 0; i < room; ++i) {
-    numbers[i] = free_[free_.size() - 1 - i];
-    vectors_[i] = {buffer(numbers[i]), kBufferBytes};
-  }
-  int n = ::recvmmsg(socket_.get(), headers_.data(), static_cast<unsigned>(room), MSG_DONTWAIT, nullptr);
-  if (n < 0) return {};
-  free_.resize(free_.size() - static_cast<std::size_t>(n));
+  const int n = awaited_ > 0 ? std::exchange(awaited_, 0) : read(MSG_DONTWAIT);
   for (int i = 0; i < n; ++i)
-    if (!decode(numbers[i], headers_[i].msg_len, now)) free_.push_back(numbers[i]);
+    if (!decode(reading_[i], headers_[i].msg_len, now)) free_.push_back(reading_[i]);
   return received_;
 }
 
@@ -105,15 +120,12 @@ bool NfQueue::decode(std::size_t number, std::size_t bytes, TimePoint now) {
   auto* message = reinterpret_cast<nlmsghdr*>(buffer(number));
   if (!mnl_nlmsg_ok(message, static_cast<int>(bytes))) return ++counters_.malformed, false;
   if (message->nlmsg_type == NLMSG_ERROR) return ++counters_.verdict_errors, false;
-  if (message->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) return ++counters_.malformed, false;
-  Attributes<NFQA_MAX> found{};
-  if (mnl_attr_parse(message, sizeof(nfgenmsg), collect<NFQA_MAX>, &found) < 0 ||
-      !has_bytes(found[NFQA_PACKET_HDR], sizeof(nfqnl_msg_packet_hdr)))
-    return ++counters_.malformed, false;
+  if (message->nlmsg_type != kPacketMessage) return ++counters_.malformed, false;
+  const auto found = attributes_of<NFQA_MAX>(message);
+  if (!has_bytes(found[NFQA_PACKET_HDR], sizeof(nfqnl_msg_packet_hdr))) return ++counters_.malformed, false;
 
-  const auto* header = static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(found[NFQA_PACKET_HDR]));
   Buffer& b = buffers_[number];
-  b.id = ntohl(header->packet_id);
+  b.id = ntohl(value_of<nfqnl_msg_packet_hdr>(found[NFQA_PACKET_HDR]).packet_id);
   if (const auto ahead = static_cast<std::int32_t>(b.id - last_id_); ahead > 0) {
     counters_.unseen += static_cast<std::uint32_t>(ahead) - 1;
     last_id_ = b.id;
@@ -127,20 +139,20 @@ bool NfQueue::decode(std::size_t number, std::size_t bytes, TimePoint now) {
   forward::Packet packet;
   packet.cookie = number;
   packet.data = buffer(number);
-  if (const nlattr* payload = found[NFQA_PAYLOAD]) {
-    packet.data = static_cast<std::byte*>(mnl_attr_get_payload(payload));
-    packet.length = mnl_attr_get_payload_len(payload);
+  if (const nlattr* data = found[NFQA_PAYLOAD]) {
+    packet.data = buffer(number) + (payload(data) - reinterpret_cast<const char*>(message));
+    packet.length = static_cast<std::uint32_t>(payload_bytes(data));
   }
   packet.capacity = static_cast<std::uint32_t>(buffer(number) + kBufferBytes - packet.data);
   packet.original_length = packet.length;
-  if (has_bytes(found[NFQA_CAP_LEN], 4)) packet.original_length = ntohl(mnl_attr_get_u32(found[NFQA_CAP_LEN]));
+  if (has_bytes(found[NFQA_CAP_LEN], 4)) packet.original_length = ntohl(value_of<std::uint32_t>(found[NFQA_CAP_LEN]));
   if (has_bytes(found[NFQA_IFINDEX_INDEV], 4))
-    packet.ingress = static_cast<std::uint16_t>(ntohl(mnl_attr_get_u32(found[NFQA_IFINDEX_INDEV])));
+    packet.ingress = static_cast<std::uint16_t>(ntohl(value_of<std::uint32_t>(found[NFQA_IFINDEX_INDEV])));
   packet.vlan = vlan_of(found[NFQA_VLAN]);
   packet.received_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
   // A sender's device was to make the checksum, and has not yet: modules shall see a right one.
   if (has_bytes(found[NFQA_SKB_INFO], 4) && packet.length == packet.original_length &&
-      (ntohl(mnl_attr_get_u32(found[NFQA_SKB_INFO])) & NFQA_SKB_CSUMNOTREADY) != 0)
+      (ntohl(value_of<std::uint32_t>(found[NFQA_SKB_INFO])) & NFQA_SKB_CSUMNOTREADY) != 0)
     fix_checksums({packet.data, packet.length});
   received_.push_back(packet);
   return true;
@@ -183,11 +195,13 @@ void NfQueue::take_back() {
   ++counters_.freed;
   accepted_.clear();
   message_bytes_ = 0;
-  std::byte* room = buffer(free_.back());
-  while (::recv(socket_.get(), room, kBufferBytes, MSG_DONTWAIT) >= 0) {
-    if (reinterpret_cast<const nlmsghdr*>(room)->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) continue;
-    ++counters_.freed_unseen;
-    ++last_id_;  // those missing between them are found by the next one's number
+  for (int n = std::exchange(awaited_, 0); n > 0; n = read(MSG_DONTWAIT)) {
+    for (std::uint32_t number : std::span(reading_).first(static_cast<std::size_t>(n))) {
+      free_.push_back(number);
+      if (reinterpret_cast<const nlmsghdr*>(buffer(number))->nlmsg_type != kPacketMessage) continue;
+      ++counters_.freed_unseen;
+      ++last_id_;  // those missing between them are found by the next one's number
+    }
   }
   for (Buffer& b : buffers_) b.position = kFreed;
   head_ = tail_;

@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -54,6 +55,8 @@ class NfQueue {
 
   int fd() const { return socket_.get(); }
   std::span<const forward::Packet> receive(TimePoint now);
+  // Until there is something to receive, for a few milliseconds at most; false if there is nothing.
+  bool await();
   // Each received packet exactly once. The data of a changed packet is read before return.
   void accept(std::uint64_t cookie);
   void accept_changed(std::uint64_t cookie, ByteSpan bytes);
@@ -82,6 +85,7 @@ class NfQueue {
   NfQueue();
   Status configure(std::uint16_t number);
   std::byte* buffer(std::size_t n) { return memory_.get() + n * kBufferBytes; }
+  int read(int flags);
   bool decode(std::size_t buffer_number, std::size_t bytes, TimePoint now);
   void verdict(std::uint32_t id, std::uint32_t verdict, bool batch, ByteSpan payload);
   void send_messages();
@@ -105,6 +109,8 @@ class NfQueue {
   std::vector<std::uint32_t> free_;
   std::vector<mmsghdr> headers_;  // made once; recvmmsg() is told where by their vectors_
   std::vector<iovec> vectors_;
+  std::array<std::uint32_t, kBatch> reading_{};  // buffers that read() has filled
+  int awaited_ = 0;  // of them, by await()
   std::vector<forward::Packet> received_;
   std::uint32_t last_id_ = 0;  // of the kernel's numbers, one for each packet that was to come to us
   std::vector<Arrival> arrivals_;  // a ring, positions head_..tail_

@@ -78,13 +78,20 @@ std::uint32_t snap_length(const std::vector<forward::Wanted>& observed) {
   return longest;
 }
 
+// What a wanted packet must be besides, tested last: neither a module's own, nor for the router itself. The type of an
+// address is a route look-up, which packets that nobody wants are spared. IPv6's type match has no "or".
+std::string forwarded(IpVersion version, const RuleOptions& o) {
+  return fmt::format(" -m mark ! --mark {:#x} -m addrtype ! --dst-type LOCAL{}", o.mark,
+                     version == IpVersion::kV4 ? ",MULTICAST,BROADCAST" : "");
+}
+
 void add_log_rules(std::string& out, const RuleSet& wanted, IpVersion version, const RuleOptions& o) {
   std::uint32_t size = snap_length(wanted.observed);
   for (const auto& [one_in, filters] : by_sampling(wanted.observed, o.max_rules)) {
     std::string sampled = one_in == 1 ? "" : fmt::format(" -m statistic --mode random --probability {:.10f}", 1.0 / one_in);
     for (const std::string& match : matches(filters, version, o.max_rules)) {
-      out += fmt::format("-A {}{}{} -j NFLOG --nflog-group {} --nflog-size {} --nflog-prefix {}\n", kChain, match,
-                         sampled, o.queue, size, one_in);
+      out += fmt::format("-A {}{}{}{} -j NFLOG --nflog-group {} --nflog-size {} --nflog-prefix {}\n", kChain, match,
+                         sampled, forwarded(version, o), o.queue, size, one_in);
       out += fmt::format("-A {}{} -j RETURN\n", kChain, match);  // one copy is enough
     }
   }
@@ -98,20 +105,14 @@ std::string install_batch(const RuleSet& set, IpVersion version, Jump jump, cons
   auto queued = matches(set.queued, version, o.max_rules);
   auto whatever_port = [](const auto& match) { return match.find("--dport") == std::string::npos; };
   bool signalling = !set.observed.empty() || std::ranges::any_of(queued, whatever_port);
-  if (!queued.empty() || !set.observed.empty()) {
-    add(fmt::format(" -m mark --mark {:#x} -j RETURN", o.mark));
-    // Forwarded traffic only. Each of these looks a route up, so one does for all; IPv6's type match has no "or".
-    if (version == IpVersion::kV4) add(" -m addrtype --dst-type LOCAL,MULTICAST,BROADCAST -j RETURN");
-    if (version == IpVersion::kV6) {
-      add(" -m addrtype --dst-type LOCAL -j RETURN");
-      add(" -d ff00::/8 -j RETURN");
-      add(" -d fe80::/10 -j RETURN");
-    }
-    if (signalling) add(" -p udp -m udp --dport 270 -j RETURN");  // gistd's; no filter may name that port
+  if (version == IpVersion::kV6 && (!queued.empty() || !set.observed.empty())) {
+    add(" -d ff00::/8 -j RETURN");
+    add(" -d fe80::/10 -j RETURN");
   }
+  if (signalling) add(" -p udp -m udp --dport 270 -j RETURN");  // gistd's; no filter may name that port
   std::string queues = o.queues == 1 ? fmt::format("--queue-num {}", o.queue)
                                      : fmt::format("--queue-balance {}:{}", o.queue, o.queue + o.queues - 1);
-  for (const std::string& match : queued) add(fmt::format("{} -j NFQUEUE {} --queue-bypass", match, queues));
+  for (const std::string& match : queued) add(fmt::format("{}{} -j NFQUEUE {} --queue-bypass", match, forwarded(version, o), queues));
   add_log_rules(out, set, version, o);
   if (jump == Jump::kAdd) out += fmt::format("-A PREROUTING -j {}\n", kChain);
   return out + "COMMIT\n";

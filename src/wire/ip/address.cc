@@ -1,20 +1,23 @@
 #include "wire/ip/address.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
+#include <cstring>
 
 namespace netserv {
 namespace {
 
-bool same_leading_bits(ByteSpan a, ByteSpan b, unsigned bits) {
-  std::size_t whole = bits / 8;
-  if (!std::equal(a.begin(), a.begin() + whole, b.begin())) return false;
-  unsigned rest = bits % 8;
-  if (rest == 0) return true;
-  auto mask = std::byte(0xff00 >> rest & 0xff);
-  return (a[whole] & mask) == (b[whole] & mask);
+// Of 16 bytes, in words: every packet asks.
+unsigned common_leading_bits(const std::byte* a, const std::byte* b) {
+  std::array<std::uint64_t, 2> x, y;
+  std::memcpy(x.data(), a, sizeof x);
+  std::memcpy(y.data(), b, sizeof y);
+  const auto leading = [](std::uint64_t word) { return static_cast<unsigned>(std::countl_zero(be64toh(word))); };
+  return x[0] != y[0] ? leading(x[0] ^ y[0]) : 64 + leading(x[1] ^ y[1]);
 }
 
 }  // namespace
@@ -34,8 +37,10 @@ IpAddress IpAddress::v6(std::span<const std::byte, 16> bytes) {
 
 IpAddress IpAddress::from_bytes(ByteSpan bytes) {
   IpAddress a;
-  if (bytes.size() == 16) a.family_ = 6;
-  if (bytes.size() == 4 || bytes.size() == 16) std::copy(bytes.begin(), bytes.end(), a.bytes_.begin());
+  if (bytes.size() == 4) std::memcpy(a.bytes_.data(), bytes.data(), 4);
+  if (bytes.size() != 16) return a;
+  a.family_ = 6;
+  std::memcpy(a.bytes_.data(), bytes.data(), 16);
   return a;
 }
 
@@ -106,7 +111,7 @@ Result<Prefix> Prefix::parse(std::string_view text) {
 }
 
 bool Prefix::contains(const IpAddress& address) const {
-  return address.bits() == address_.bits() && same_leading_bits(address_.bytes(), address.bytes(), length_);
+  return address.family_ == address_.family_ && common_leading_bits(address_.bytes_.data(), address.bytes_.data()) >= length_;
 }
 
 bool Prefix::contains(const Prefix& other) const {

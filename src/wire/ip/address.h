@@ -35,6 +35,7 @@ class IpAddress {
   auto operator<=>(const IpAddress&) const = default;
 
  private:
+  friend class Prefix;
   std::uint8_t family_ = 4;
   std::array<std::byte, 16> bytes_{};  // unused tail is zero
 };

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace netserv {
 namespace {
 
@@ -31,6 +33,21 @@ TEST(Prefix, ContainsByLeadingBits) {
   EXPECT_FALSE(p.contains(*Prefix::parse("10.0.0.0/8")));
   EXPECT_TRUE(p.overlaps(*Prefix::parse("10.0.0.0/8")));
   EXPECT_TRUE(Prefix::parse("::/0")->contains(*IpAddress::parse("2001:db8::1")));
+}
+
+TEST(Prefix, ContainsUntilABitOfItsLengthDiffers) {
+  for (std::size_t bytes : {4u, 16u}) {
+    std::array<std::byte, 16> zeros{};
+    for (unsigned length = 0; length <= bytes * 8; ++length) {
+      const Prefix prefix(IpAddress::from_bytes(ByteSpan(zeros).first(bytes)), length);
+      EXPECT_TRUE(prefix.contains(prefix.address()));
+      for (unsigned bit = 0; bit < bytes * 8; ++bit) {
+        auto other = zeros;
+        other[bit / 8] = std::byte(0x80u >> bit % 8);
+        EXPECT_EQ(prefix.contains(IpAddress::from_bytes(ByteSpan(other).first(bytes))), bit >= length) << length << " " << bit;
+      }
+    }
+  }
 }
 
 TEST(Prefix, RefusesHostBitsAndBadLengthsByName) {
