@@ -43,8 +43,8 @@ int report(const Error& error) {
 Status check_workers(const Options& o) {
   if (!o.worker_cores.empty() && o.worker_cores.size() != o.workers)
     return fail(Origin::kOperator, "--worker-cores", "must name a core for each worker");
-  if (o.queue + o.workers - 1 > 0xffff)
-    return fail(Origin::kOperator, "--queue", "leaves no numbers for the other workers' queues");
+  if (o.queue + 2 * o.workers - 1 > 0xffff)
+    return fail(Origin::kOperator, "--queue", "leaves no numbers for all queues: each worker has two");
   if (unsigned cores = std::thread::hardware_concurrency(); cores != 0 && o.workers > cores)
     log_warning({.name = "forwarder"}, "{} workers on {} cores: they will keep each other waiting", o.workers, cores);
   return {};
@@ -133,7 +133,7 @@ int main(int argc, char** argv) {
   app.add_option("--workers", o.workers, "Threads that move packets, each with receive queues of its own")
       ->check(CLI::Range(1u, netserv::ring::kMostParts))->capture_default_str();
   app.add_option("--worker-cores", o.worker_cores, "The core of each worker's thread, separated by commas")->delimiter(',');
-  app.add_option("--queue", o.queue, "NFQUEUE number, the first worker's")->check(CLI::Range(0u, 65535u))->capture_default_str();
+  app.add_option("--queue", o.queue, "NFQUEUE number, the first worker's; two for each worker")->check(CLI::Range(0u, 65535u))->capture_default_str();
   app.add_option("--mark", o.mark, "Mark of packets that modules send")->capture_default_str();
   app.add_option("--stall-ms", o.stall_ms, "A container that owes answers this long is passed by")
       ->check(CLI::Range(1u, 60'000u))->capture_default_str();

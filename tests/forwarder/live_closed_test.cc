@@ -1,5 +1,5 @@
-// Fail-closed on the xdp plane: packets for which there can be no verdict stay here, also those that the forwarder never
-// gets to see. Others pass by as ever.
+// Fail-closed: packets for which there can be no verdict stay here, also those that the forwarder never gets to see. Others
+// pass by as ever.
 #include "live_plane.h"
 
 namespace netserv::test {
@@ -7,13 +7,15 @@ namespace {
 
 constexpr std::uint16_t kOpenPort = 5062;
 
-class XdpFailClosed : public LivePlane {
+class FailClosed : public LivePlane {
  protected:
-  std::string plane() override { return "xdp"; }
   std::vector<std::string> limits() override { return {}; }  // the forwarder is stopped, and stays so
   void SetUp() override {
     LivePlane::SetUp();
     open_server = router.server_udp(AF_INET, kOpenPort);
+    begin();
+  }
+  void begin() {
     start_container();
     ipc::SetFilters set;
     set.container = ContainerId(1);
@@ -23,7 +25,7 @@ class XdpFailClosed : public LivePlane {
     tell(set);
     ASSERT_EQ(answer<ipc::FiltersSet>().error, "");
     send(client, "drop");  // the way is known to all
-    until([&] { return stats()["processed_dropped"] == 1; });
+    until([&] { return stats()["processed_dropped"] >= 1; });
   }
   // What has been sent before to either port has come by then, if it passed the router without the forwarder.
   void until_open_ones_pass_by() {
@@ -39,6 +41,11 @@ class XdpFailClosed : public LivePlane {
     return n;
   }
   sys::UniqueFd open_server;
+};
+
+class XdpFailClosed : public FailClosed {
+ protected:
+  std::string plane() override { return "xdp"; }
 };
 
 TEST_F(XdpFailClosed, NothingPassesAStoppedForwarder) {
@@ -80,6 +87,66 @@ TEST_F(XdpFailClosedFull, WhatThereIsNoRoomForDoesNotPass) {
   EXPECT_GT(s["xdp_dropped_fail_closed"], 0u);
   EXPECT_GT(s["bypass_full"], 0u);
   EXPECT_GT(came, 0u);
+}
+
+class NetfilterFailClosed : public FailClosed {
+ protected:
+  std::string plane() override { return "netfilter"; }
+};
+
+TEST_F(NetfilterFailClosed, WhatAStoppedForwarderHasNotDecidedWaits) {
+  stop(forwarder);
+  until_open_ones_pass_by();
+  for (int i = 0; i < 20; ++i) send(client, "plain");
+  until_open_ones_pass_by();
+  EXPECT_EQ(received(), 0);
+  ::kill(forwarder, SIGCONT);
+  int came = 0;
+  until([&] { return came += received(), came == 20; });
+  EXPECT_EQ(stats()["queue_dropped_fail_closed"], 0u);
+}
+
+TEST_F(NetfilterFailClosed, WhatThereIsNoRoomForDoesNotPass) {
+  const int bytes = 16 << 20;  // all that comes in the end
+  ASSERT_EQ(::setsockopt(server.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes), 0);
+  stop(forwarder);
+  std::uint64_t sent = 0;
+  for (; sent < 9000; ++sent) send(client, "plain");  // the queue holds 8,192
+  until_open_ones_pass_by();
+  EXPECT_EQ(received(), 0);
+  ::kill(forwarder, SIGCONT);
+  std::uint64_t came = 0;
+  until([&] {
+    auto s = stats();
+    came += static_cast<std::uint64_t>(received());
+    return came + s["queue_dropped_fail_closed"] + s["dropped_fail_closed"] == sent;
+  });
+  EXPECT_GT(stats()["queue_dropped_fail_closed"], 0u);
+  EXPECT_GT(came, 0u);
+}
+
+TEST_F(NetfilterFailClosed, NothingPassesADeadForwarder) {
+  end(forwarder, SIGKILL);
+  until_open_ones_pass_by();
+  for (int i = 0; i < 20; ++i) send(client, "plain");
+  until_open_ones_pass_by();
+  EXPECT_EQ(received(), 0);
+
+  end(container, SIGKILL);
+  start_forwarder();
+  begin();
+  until([&] { return send(client, "ping"), receive(client, MSG_DONTWAIT) == "pong"; });
+}
+
+// Rules as coarse as many others make them are for packets that pass by in the worst case.
+TEST_F(NetfilterFailClosed, TooManyAreRefusedByNumber) {
+  ipc::SetFilters set;
+  set.container = ContainerId(1);
+  for (std::uint16_t port = 10'000; port < 10'257; ++port)
+    set.filters.push_back({{kProtocolUdp, port, {}, {}}, ModuleSlot(0), true, false, 0, 1});
+  tell(set);
+  EXPECT_THAT(answer<ipc::FiltersSet>().error, ::testing::HasSubstr("more than 256 filters that ask for fail-closed"));
+  until([&] { return send(client, "ping"), receive(client, MSG_DONTWAIT) == "pong"; });  // what was wanted before stands
 }
 
 }  // namespace

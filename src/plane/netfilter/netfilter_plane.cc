@@ -1,8 +1,10 @@
 #include "plane/netfilter/netfilter_plane.h"
 
 #include <fmt/format.h>
+#include <sys/epoll.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "forward/forwarder.h"
 #include "sys/clock.h"
@@ -11,10 +13,16 @@ namespace netserv::plane {
 
 static_assert(NfQueue::kBuffers >= forward::Limits{}.in_flight + NfQueue::kBatch);
 
-Result<std::unique_ptr<NetfilterPart>> NetfilterPart::open(std::uint16_t queue, std::uint32_t mark) {
+Result<std::unique_ptr<NetfilterPart>> NetfilterPart::open(std::uint16_t queue, std::uint16_t closed_queue, std::uint32_t mark) {
   std::unique_ptr<NetfilterPart> part(new NetfilterPart);
-  NETSERV_ASSIGN(part->queue_, NfQueue::open(queue));
+  NETSERV_ASSIGN(part->open_, NfQueue::open(queue));
+  NETSERV_ASSIGN(part->closed_, NfQueue::open(closed_queue, QueueFails::kClosed, NfQueue::kBuffers));
   NETSERV_ASSIGN(part->sender_, RawSender::create(mark));
+  part->both_ = sys::UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  for (int fd : {part->open_->fd(), part->closed_->fd()}) {
+    epoll_event event{EPOLLIN, {}};
+    if (::epoll_ctl(part->both_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail_errno("netfilter", "epoll", errno);
+  }
   return part;
 }
 
@@ -22,7 +30,8 @@ Result<std::unique_ptr<NetfilterPlane>> NetfilterPlane::create(const RuleOptions
   std::unique_ptr<NetfilterPlane> plane(new NetfilterPlane(options));
   NETSERV_TRY(plane->rules_.clean());
   for (std::uint16_t i = 0; i < options.queues; ++i) {  // before the rules: no packet finds one unbound
-    NETSERV_ASSIGN(auto part, NetfilterPart::open(static_cast<std::uint16_t>(options.queue + i), options.mark));
+    NETSERV_ASSIGN(auto part, NetfilterPart::open(static_cast<std::uint16_t>(options.queue + i),
+                                                  static_cast<std::uint16_t>(options.closed_queue() + i), options.mark));
     plane->parts_.push_back(std::move(part));
   }
   NETSERV_TRY(plane->rules_.install());
@@ -38,10 +47,16 @@ Status NetfilterPlane::want(const std::vector<forward::Wanted>& wanted) {
   RuleSet set;
   for (const forward::Wanted& w : wanted) {
     if (w.observer && log_) set.observed.push_back(w);
-    else set.queued.push_back(w.filter);
+    else (w.fail_closed ? set.closed : set.queued).push_back(w.filter);
   }
-  std::ranges::sort(set.queued);
-  set.queued.erase(std::unique(set.queued.begin(), set.queued.end()), set.queued.end());
+  for (auto* filters : {&set.queued, &set.closed}) {
+    std::ranges::sort(*filters);
+    filters->erase(std::unique(filters->begin(), filters->end()), filters->end());
+  }
+  if (set.closed.size() > options_.max_rules)  // coarser ones would drop what nobody asked for
+    return fail(Origin::kOperator, "netfilter plane", fmt::format("more than {} filters that ask for fail-closed", options_.max_rules));
+  if (!set.closed.empty())
+    for (auto& part : parts_) part->use_closed();
   Status replaced = rules_.replace(set);
   parts_.front()->alive(sys::now());  // that may have taken so long that the watchdog let everything pass
   return replaced;
@@ -59,37 +74,50 @@ std::string NetfilterPlane::detail() const {
                      log_ ? "NFLOG for observers" : "no NFLOG: observers' packets are queued too", kChain);
 }
 
+std::span<const forward::Packet> NetfilterPart::receive(TimePoint now) {
+  if (!closed_used_.load(std::memory_order_relaxed)) return open_->receive(now);
+  closed_next_ = !closed_next_;
+  NfQueue& first = closed_next_ ? *closed_ : *open_;
+  if (auto packets = first.receive(now); !packets.empty()) return packets;
+  return (closed_next_ ? *open_ : *closed_).receive(now);
+}
+
+bool NetfilterPart::await() { return !closed_used_.load(std::memory_order_relaxed) && open_->await(); }
+
 void NetfilterPart::finish(std::span<const forward::Outcome> outcomes) {
   for (const forward::Outcome& o : outcomes) {
+    NfQueue& queue = queue_of(o.cookie);
     switch (o.fate) {
-      case forward::Fate::kPass: queue_->accept(o.cookie); break;
-      case forward::Fate::kPassChanged: queue_->accept_changed(o.cookie, {o.data, o.length}); break;
+      case forward::Fate::kPass: queue.accept(o.cookie); break;
+      case forward::Fate::kPassChanged: queue.accept_changed(o.cookie, {o.data, o.length}); break;
       case forward::Fate::kReply:
-        if (queue_->is_ours(o.cookie) && !sender_->send({o.data, o.length})) ++replies_failed_;
-        queue_->drop(o.cookie);
+        if (queue.is_ours(o.cookie) && !sender_->send({o.data, o.length})) ++replies_failed_;
+        queue.drop(o.cookie);
         break;
-      case forward::Fate::kDrop: queue_->drop(o.cookie); break;
+      case forward::Fate::kDrop: queue.drop(o.cookie); break;
     }
   }
 }
 
 void NetfilterPart::flush() {
-  queue_->flush();
+  open_->flush();
+  closed_->flush();
   sender_->flush();
 }
 
 std::map<std::string, std::uint64_t> NetfilterPart::counters() {
-  const QueueCounters& q = queue_->counters();
-  auto kernel = queue_->kernel_state();
+  const QueueCounters &open = open_->counters(), &closed = closed_->counters();
+  const QueueState open_state = open_->kernel_state(), closed_state = closed_->kernel_state();
   return {
-      {"queue_dropped", kernel.queue_dropped + kernel.user_dropped},  // had it not failed open
-      {"queue_unseen", q.unseen},
-      {"queue_malformed", q.malformed},
-      {"queue_verdict_errors", q.verdict_errors},
-      {"queue_batch_verdicts", q.batch_verdicts},
-      {"queue_single_verdicts", q.single_verdicts},
-      {"queue_freed", q.freed},  // the watchdog took this process for stopped
-      {"queue_freed_unseen", q.freed_unseen},
+      {"queue_dropped", open_state.queue_dropped + open_state.user_dropped},  // had it not failed open
+      {"queue_dropped_fail_closed", closed_state.queue_dropped + closed_state.user_dropped},
+      {"queue_unseen", open.unseen},
+      {"queue_malformed", open.malformed + closed.malformed},
+      {"queue_verdict_errors", open.verdict_errors + closed.verdict_errors},
+      {"queue_batch_verdicts", open.batch_verdicts + closed.batch_verdicts},
+      {"queue_single_verdicts", open.single_verdicts + closed.single_verdicts},
+      {"queue_freed", open.freed},  // the watchdog took this process for stopped
+      {"queue_freed_unseen", open.freed_unseen},
       {"raw_sent", sender_->sent()},
       {"raw_send_failed", sender_->failed() + replies_failed_},
   };

@@ -3,12 +3,13 @@
 // wait for anyone (a kernel without NFLOG queues them too). Works on any Linux router.
 //
 // With several workers there are as many queues, one after the other; the kernel's NFQUEUE target balances flows over
-// them, so that the packets of one flow keep their order.
+// them, so that the packets of one flow keep their order. Behind them are as many again for fail-closed.
 //
 // Queued packets go on behind our rule, at the end of PREROUTING's mangle chain: the operator's mangle rules that
 // come before it have seen them, routing, filter and NAT are still to come.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -17,25 +18,35 @@
 #include "plane/netfilter/nfqueue.h"
 #include "plane/netfilter/xtables.h"
 #include "plane/raw_sender.h"
+#include "sys/fd.h"
 
 namespace netserv::plane {
 
+// Two queues: of packets that pass by where there can be no verdict, and of those whose publisher asked for fail-closed.
 class NetfilterPart final : public PlanePart {
  public:
-  static Result<std::unique_ptr<NetfilterPart>> open(std::uint16_t queue, std::uint32_t mark);
+  static Result<std::unique_ptr<NetfilterPart>> open(std::uint16_t queue, std::uint16_t closed_queue, std::uint32_t mark);
 
-  int fd() const override { return queue_->fd(); }
-  std::span<const forward::Packet> receive(TimePoint now) override { return queue_->receive(now); }
-  bool await() override { return queue_->await(); }
-  void alive(TimePoint now) override { queue_->alive(now); }
+  int fd() const override { return both_.get(); }
+  std::span<const forward::Packet> receive(TimePoint now) override;
+  bool await() override;
+  void alive(TimePoint now) override { open_->alive(now); }
   std::map<std::string, std::uint64_t> counters() override;
   void finish(std::span<const forward::Outcome> outcomes) override;
   bool send(ByteSpan packet) override { return sender_->send(packet); }
   void flush() override;
 
+  // Packets may come by the second queue from now on. From any thread.
+  void use_closed() { closed_used_.store(true, std::memory_order_relaxed); }
+
  private:
   NetfilterPart() = default;
-  std::unique_ptr<NfQueue> queue_;
+  NfQueue& queue_of(std::uint64_t cookie) { return cookie < NfQueue::kBuffers ? *open_ : *closed_; }
+
+  std::unique_ptr<NfQueue> open_, closed_;
+  sys::UniqueFd both_;  // an epoll set of them
+  std::atomic<bool> closed_used_ = false;
+  bool closed_next_ = false;  // which of them is asked first: neither keeps the other waiting
   std::unique_ptr<RawSender> sender_;
   std::uint64_t replies_failed_ = 0;
 };

@@ -42,9 +42,9 @@ std::uint16_t vlan_of(const nlattr* nested) {
 
 }  // namespace
 
-NfQueue::NfQueue()
-    : memory_(new std::byte[kBuffers * kBufferBytes]), buffers_(kBuffers), headers_(kBatch), vectors_(kBatch),
-      arrivals_(kArrivals), messages_(new std::byte[kMessageBytes]) {
+NfQueue::NfQueue(std::uint16_t number, QueueFails fails, std::uint64_t first_cookie)
+    : number_(number), fails_(fails), first_cookie_(first_cookie), memory_(new std::byte[kBuffers * kBufferBytes]),
+      buffers_(kBuffers), headers_(kBatch), vectors_(kBatch), arrivals_(kArrivals), messages_(new std::byte[kMessageBytes]) {
   for (std::size_t i = kBuffers; i > 0; --i) free_.push_back(static_cast<std::uint32_t>(i - 1));
   for (std::size_t i = 0; i < kBatch; ++i) {
     headers_[i].msg_hdr.msg_iov = &vectors_[i];
@@ -56,30 +56,31 @@ NfQueue::NfQueue()
 
 NfQueue::~NfQueue() = default;
 
-Result<std::unique_ptr<NfQueue>> NfQueue::open(std::uint16_t number) {
-  std::unique_ptr<NfQueue> queue(new NfQueue);
+Result<std::unique_ptr<NfQueue>> NfQueue::open(std::uint16_t number, QueueFails fails, std::uint64_t first_cookie) {
+  std::unique_ptr<NfQueue> queue(new NfQueue(number, fails, first_cookie));
   NETSERV_ASSIGN(queue->socket_, open_netfilter_socket("nfqueue"));
-  NETSERV_TRY(queue->configure(number));
-  NETSERV_ASSIGN(queue->watchdog_, QueueWatchdog::start(queue->socket_.get(), number, kStopped));
+  NETSERV_TRY(queue->configure());
+  if (fails == QueueFails::kOpen) {
+    NETSERV_ASSIGN(queue->watchdog_, QueueWatchdog::start(queue->socket_.get(), number, kStopped));
+  }
   return queue;
 }
 
-Status NfQueue::configure(std::uint16_t number) {
-  number_ = number;
+Status NfQueue::configure() {
   int fd = socket_.get();
   alignas(nlmsghdr) std::array<char, 512> room;
-  nlmsghdr* m = start_message(room.data(), NFQNL_MSG_CONFIG, number, NLM_F_ACK);
+  nlmsghdr* m = start_message(room.data(), NFQNL_MSG_CONFIG, number_, NLM_F_ACK);
   nfqnl_msg_config_cmd bind_command{NFQNL_CFG_CMD_BIND, 0, 0};
   mnl_attr_put(m, NFQA_CFG_CMD, sizeof bind_command, &bind_command);
-  NETSERV_TRY(ask_netfilter(fd, m, "nfqueue", ("bind queue " + std::to_string(number)).c_str()));
+  NETSERV_TRY(ask_netfilter(fd, m, "nfqueue", ("bind queue " + std::to_string(number_)).c_str()));
 
-  m = start_message(room.data(), NFQNL_MSG_CONFIG, number, NLM_F_ACK);
+  m = start_message(room.data(), NFQNL_MSG_CONFIG, number_, NLM_F_ACK);
   nfqnl_msg_config_params parameters{};
   parameters.copy_range = htonl(kCopyRange);
   parameters.copy_mode = NFQNL_COPY_PACKET;
   mnl_attr_put(m, NFQA_CFG_PARAMS, sizeof parameters, &parameters);
   // No NFQA_CFG_F_GSO: the kernel cuts aggregates and makes checksums before it gives us packets.
-  mnl_attr_put_u32(m, NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_FAIL_OPEN));
+  mnl_attr_put_u32(m, NFQA_CFG_FLAGS, htonl(fails_ == QueueFails::kOpen ? NFQA_CFG_F_FAIL_OPEN : 0));
   mnl_attr_put_u32(m, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO));
   mnl_attr_put_u32(m, NFQA_CFG_QUEUE_MAXLEN, htonl(kQueueLength));
   NETSERV_TRY(ask_netfilter(fd, m, "nfqueue", "configure"));
@@ -137,7 +138,7 @@ bool NfQueue::decode(std::size_t number, std::size_t bytes, TimePoint now) {
   }
 
   forward::Packet packet;
-  packet.cookie = number;
+  packet.cookie = first_cookie_ + number;
   packet.data = buffer(number);
   if (const nlattr* data = found[NFQA_PAYLOAD]) {
     packet.data = buffer(number) + (payload(data) - reinterpret_cast<const char*>(message));
@@ -159,33 +160,34 @@ bool NfQueue::decode(std::size_t number, std::size_t bytes, TimePoint now) {
 }
 
 void NfQueue::done(std::uint64_t cookie, Order state) {
-  if (std::uint64_t at = buffers_[cookie].position; at != kNoPosition) arrivals_[at % kArrivals].state = state;
-  free_.push_back(static_cast<std::uint32_t>(cookie));
+  if (std::uint64_t at = buffer_of(cookie).position; at != kNoPosition) arrivals_[at % kArrivals].state = state;
+  free(cookie);
 }
 
-bool NfQueue::is_ours(std::uint64_t cookie) const { return buffers_[cookie].position != kFreed; }
+bool NfQueue::is_ours(std::uint64_t cookie) const { return buffers_[cookie - first_cookie_].position != kFreed; }
 
 void NfQueue::accept(std::uint64_t cookie) {
-  const Buffer& b = buffers_[cookie];
-  if (b.position == kFreed) return free_.push_back(static_cast<std::uint32_t>(cookie));
+  const Buffer& b = buffer_of(cookie);
+  if (b.position == kFreed) return free(cookie);
   if (b.position == kNoPosition) verdict(b.id, NF_ACCEPT, false, {});
   else accepted_.push_back(b.position);
   done(cookie, Order::kAccepted);
 }
 
 void NfQueue::accept_changed(std::uint64_t cookie, ByteSpan bytes) {
-  if (!is_ours(cookie)) return free_.push_back(static_cast<std::uint32_t>(cookie));
-  verdict(buffers_[cookie].id, NF_ACCEPT, false, bytes);
+  if (!is_ours(cookie)) return free(cookie);
+  verdict(buffer_of(cookie).id, NF_ACCEPT, false, bytes);
   done(cookie, Order::kDone);
 }
 
 void NfQueue::drop(std::uint64_t cookie) {
-  if (!is_ours(cookie)) return free_.push_back(static_cast<std::uint32_t>(cookie));
-  verdict(buffers_[cookie].id, NF_DROP, false, {});
+  if (!is_ours(cookie)) return free(cookie);
+  verdict(buffer_of(cookie).id, NF_DROP, false, {});
   done(cookie, Order::kDone);
 }
 
 void NfQueue::alive(TimePoint now) {
+  if (!watchdog_) return;
   watchdog_->beat(now);
   if (watchdog_->fired()) take_back();
 }

@@ -1,6 +1,7 @@
 // One netfilter queue (NFQUEUE) over libmnl: many packets a recvmmsg, verdicts packed many to a datagram.
-// Fail open: when the queue is full, or nobody has bound it, the kernel lets packets pass; and when this process has
-// come to a stop (QueueWatchdog).
+// One that fails open: when it is full, or nobody has bound it, the kernel lets packets pass; and when this process has
+// come to a stop (QueueWatchdog). One that fails closed: then the kernel drops them, and holds what this process, while it is
+// stopped, has not decided.
 //
 // A packet stays in the kernel until its verdict; what we hold is a copy in a buffer of ours. Runs of plain
 // accepts at the head of the queue take one batch verdict, since that speaks of all packets up to an id.
@@ -42,6 +43,7 @@ QueueState queue_state(std::uint16_t number);
 void set_queue_length(int socket, std::uint16_t number, std::uint32_t packets);
 
 class QueueWatchdog;
+enum class QueueFails : std::uint8_t { kOpen, kClosed };
 
 class NfQueue {
  public:
@@ -49,8 +51,9 @@ class NfQueue {
   // As many as the forwarder keeps in flight and a batch on top: there is always room to read what is there.
   static constexpr std::size_t kBuffers = 4096 + kBatch;
 
-  // Binds queue `number` in this network namespace.
-  static Result<std::unique_ptr<NfQueue>> open(std::uint16_t number);
+  // Binds queue `number` in this network namespace. Cookies are numbers from `first_cookie` on, kBuffers of them.
+  static Result<std::unique_ptr<NfQueue>> open(std::uint16_t number, QueueFails fails = QueueFails::kOpen,
+                                               std::uint64_t first_cookie = 0);
   ~NfQueue();
 
   int fd() const { return socket_.get(); }
@@ -82,8 +85,10 @@ class NfQueue {
     Order state = Order::kWaiting;
   };
 
-  NfQueue();
-  Status configure(std::uint16_t number);
+  NfQueue(std::uint16_t number, QueueFails fails, std::uint64_t first_cookie);
+  Status configure();
+  Buffer& buffer_of(std::uint64_t cookie) { return buffers_[cookie - first_cookie_]; }
+  void free(std::uint64_t cookie) { free_.push_back(static_cast<std::uint32_t>(cookie - first_cookie_)); }
   std::byte* buffer(std::size_t n) { return memory_.get() + n * kBufferBytes; }
   int read(int flags);
   bool decode(std::size_t buffer_number, std::size_t bytes, TimePoint now);
@@ -102,7 +107,9 @@ class NfQueue {
   static constexpr std::uint64_t kFreed = kNoPosition - 1;  // the watchdog has let it pass
   static constexpr std::size_t kMessageBytes = 64 * 1024;
 
-  std::uint16_t number_ = 0;
+  const std::uint16_t number_;
+  const QueueFails fails_;
+  const std::uint64_t first_cookie_;
   sys::UniqueFd socket_;
   std::unique_ptr<std::byte[]> memory_;
   std::vector<Buffer> buffers_;
@@ -119,7 +126,7 @@ class NfQueue {
   std::unique_ptr<std::byte[]> messages_;
   std::size_t message_bytes_ = 0;
   QueueCounters counters_;
-  std::unique_ptr<QueueWatchdog> watchdog_;
+  std::unique_ptr<QueueWatchdog> watchdog_;  // none: it fails closed
 };
 
 }  // namespace netserv::plane

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -103,16 +104,21 @@ std::string install_batch(const RuleSet& set, IpVersion version, Jump jump, cons
   std::string out = fmt::format("*mangle\n:{} - [0:0]\n", kChain);
   auto add = [&](std::string_view rule) { out += fmt::format("-A {}{}\n", kChain, rule); };
   auto queued = matches(set.queued, version, o.max_rules);
+  auto closed = matches(set.closed, version, std::numeric_limits<std::size_t>::max());
   auto whatever_port = [](const auto& match) { return match.find("--dport") == std::string::npos; };
-  bool signalling = !set.observed.empty() || std::ranges::any_of(queued, whatever_port);
-  if (version == IpVersion::kV6 && (!queued.empty() || !set.observed.empty())) {
+  bool signalling = !set.observed.empty() || std::ranges::any_of(queued, whatever_port) || std::ranges::any_of(closed, whatever_port);
+  if (version == IpVersion::kV6 && (!queued.empty() || !closed.empty() || !set.observed.empty())) {
     add(" -d ff00::/8 -j RETURN");
     add(" -d fe80::/10 -j RETURN");
   }
   if (signalling) add(" -p udp -m udp --dport 270 -j RETURN");  // gistd's; no filter may name that port
-  std::string queues = o.queues == 1 ? fmt::format("--queue-num {}", o.queue)
-                                     : fmt::format("--queue-balance {}:{}", o.queue, o.queue + o.queues - 1);
-  for (const std::string& match : queued) add(fmt::format("{}{} -j NFQUEUE {} --queue-bypass", match, forwarded(version, o), queues));
+  auto to_queue = [&](const auto& all, std::uint16_t first, std::string_view more) {
+    const std::string target = o.queues == 1 ? fmt::format("--queue-num {}", first)
+                                             : fmt::format("--queue-balance {}:{}", first, first + o.queues - 1);
+    for (const std::string& match : all) add(fmt::format("{}{} -j NFQUEUE {}{}", match, forwarded(version, o), target, more));
+  };
+  to_queue(closed, o.closed_queue(), "");
+  to_queue(queued, o.queue, " --queue-bypass");
   add_log_rules(out, set, version, o);
   if (jump == Jump::kAdd) out += fmt::format("-A PREROUTING -j {}\n", kChain);
   return out + "COMMIT\n";

@@ -42,6 +42,17 @@ TEST(Rules, SeveralQueuesAreBalancedAndBypassed) {
   EXPECT_THAT(batch, Not(HasSubstr("--queue-num")));
 }
 
+TEST(Rules, FailClosedHasExactRulesAndAQueueThatIsNotBypassed) {
+  RuleSet set;
+  for (unsigned i = 0; i < 300; ++i) set.queued.push_back({kProtocolUdp, 5060, {}, Prefix(IpAddress::v4(i << 8), 24)});
+  set.closed = {{kProtocolUdp, 5061, {}, *Prefix::parse("10.0.2.0/24")}};
+  std::string batch = install_batch(set, IpVersion::kV4, Jump::kPresent, {7, 0x10, 256, 2});
+  std::size_t closed = batch.find("-A NETSERV-MATCH -d 10.0.2.0/24 -p 17 -m udp --dport 5061 -m mark ! --mark 0x10 -m addrtype ! "
+                                  "--dst-type LOCAL,MULTICAST,BROADCAST -j NFQUEUE --queue-balance 9:10\n");
+  ASSERT_NE(closed, batch.npos);
+  EXPECT_LT(closed, batch.find("--dport 5060"));  // a packet of both is rather dropped
+}
+
 TEST(Rules, CoarserBeyondTheLimit) {
   std::vector<Filter> filters;
   for (unsigned i = 0; i < 300; ++i)
