@@ -115,6 +115,8 @@ def _init(function, folder, outer):
     kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     kernel.mount("netserv-lab", str(folder), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=512m")
+    if os.path.isdir("/sys/fs/bpf"):
+        kernel.mount("netserv-lab", "/sys/fs/bpf", "bpf")
     Path("/run/netns").mkdir(exist_ok=True)
     kernel.mount("netserv-lab", "/run/netns", "tmpfs", 0, "mode=755")
 

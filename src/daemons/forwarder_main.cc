@@ -21,12 +21,13 @@
 #include "ring/layout.h"
 #include "sys/capabilities.h"
 #include "sys/event_loop.h"
+#include "sys/file_lock.h"
 
 namespace netserv::daemons {
 namespace {
 
 struct Options {
-  std::string config, socket, run_directory = "/run/netserv", ring_directory, plane = "auto";
+  std::string config, socket, run_directory = "/run/netserv", ring_directory, bpf_directory = "/sys/fs/bpf", plane = "auto";
   unsigned queue = 8100, mark = 0x4e53, stall_ms = 50, heartbeat_ms = 100, workers = 1;
   std::optional<unsigned> gather_us;  // or the plane's own
   std::vector<unsigned> worker_cores;
@@ -74,15 +75,20 @@ Result<OpenedPlane> make_plane(const Options& o, const plane::RuleOptions& rules
     return OpenedPlane{std::make_unique<plane::IdlePlane>(o.workers), "configured"};
   }
   NETSERV_ASSIGN(plane::PlaneKind wanted, plane::plane_named(o.plane));
-  return open_plane({{wanted, o.interfaces, o.bypass}, rules, o.workers, o.busy_poll, std::chrono::milliseconds(o.heartbeat_ms)});
+  return open_plane({{wanted, o.interfaces, o.bypass}, rules, o.workers, o.busy_poll, std::chrono::milliseconds(o.heartbeat_ms), {o.bpf_directory, o.run_directory}});
 }
 
 int run(const Options& o) {
   plane::RuleOptions rules{static_cast<std::uint16_t>(o.queue), o.mark, 256, static_cast<std::uint16_t>(o.workers)};
+  const std::string socket = o.socket.empty() ? o.run_directory + "/forwarder.sock" : o.socket;
+  auto alone = sys::try_lock_file(socket + ".lock");  // before anything is touched that may be another's
+  if (alone && !*alone) return report({Origin::kOperator, socket, "another forwarder listens there; end it first"});
   if (o.clean) {
+    plane::KeptLinks({o.bpf_directory, o.run_directory}).release();
     Status cleaned = plane::Xtables(rules).clean();
     return cleaned ? 0 : report(cleaned.error());
   }
+  if (!alone) return report(alone.error());
   if (Status sensible = check_workers(o); !sensible) return report(sensible.error());
   sys::EventLoop loop;
   auto stop_on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
@@ -92,7 +98,7 @@ int run(const Options& o) {
   plane::LivePlane& plane = *opened->plane;
 
   ForwarderOptions options;
-  options.socket = o.socket.empty() ? o.run_directory + "/forwarder.sock" : o.socket;
+  options.socket = socket;
   options.ring_directory = o.ring_directory.empty() ? o.run_directory + "/rings" : o.ring_directory;
   options.crew.cores = o.worker_cores;
   options.crew.limits.stall = std::chrono::milliseconds(o.stall_ms);
@@ -126,6 +132,7 @@ int main(int argc, char** argv) {
   app.add_option("--run-dir", o.run_directory, "Folder of the socket and the rings")->capture_default_str();
   app.add_option("--socket", o.socket, "Control socket (RUN_DIR/forwarder.sock)");
   app.add_option("--ring-dir", o.ring_directory, "noexec tmpfs for packet rings (RUN_DIR/rings)");
+  app.add_option("--bpf-dir", o.bpf_directory, "BPF file system by which fail-closed outlives an xdp plane's forwarder")->capture_default_str();
   app.add_option("--plane", o.plane)->check(CLI::IsMember({"auto", "netfilter", "xdp", "fake"}))->capture_default_str();
   app.add_option("--interface", o.interfaces, "Interface of the xdp plane, one for each (all that packets are routed by)");
   app.add_flag("--bypass", o.bypass, "auto may take xdp past firewall, NAT and qdiscs");
@@ -142,7 +149,7 @@ int main(int argc, char** argv) {
   app.add_option("--gather-us", o.gather_us, "Under load, from the end of one batch of packets to the next (xdp 150, netfilter 0)")
       ->check(CLI::Range(0u, 10'000u));
   netserv::daemons::add_log_level(app);
-  app.add_flag("--clean", o.clean, "Take away netfilter rules that a killed forwarder left behind, and exit");
+  app.add_flag("--clean", o.clean, "Take away rules and XDP programs that a killed forwarder left behind, and exit");
   CLI11_PARSE(app, argc, argv);
   if (!o.config.empty()) {
     if (auto read = netserv::daemons::read_config(app, o); !read) {

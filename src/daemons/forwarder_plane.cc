@@ -22,6 +22,7 @@ Result<std::unique_ptr<plane::LivePlane>> open_xdp(const PlaneOptions& options, 
   xdp.busy_poll = options.busy_poll;
   xdp.mark = options.rules.mark;
   xdp.heartbeat_limit = options.heartbeat_limit;
+  xdp.keep = options.keep;
   NETSERV_ASSIGN(std::unique_ptr<plane::LivePlane> made, plane::XdpPlane::open(xdp));
   return made;
 }
@@ -42,6 +43,7 @@ Result<OpenedPlane> open_plane(const PlaneOptions& options) {
   // The XDP program; and packet memory shared with the kernel, which is locked.
   const std::vector<cap_value_t> more{CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK};
   NETSERV_TRY(sys::keep_capabilities(options.wish.plane == plane::PlaneKind::kNetfilter ? rights : more));
+  plane::KeptLinks(options.keep).release();
   // Its rules, should a killed forwarder have left some, would queue packets past the xdp plane.
   if (auto cleaned = plane::Xtables(options.rules).clean(); !cleaned)
     log_warning({.name = "forwarder"}, "old rules: {}", cleaned.error().message());

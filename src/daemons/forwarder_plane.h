@@ -9,6 +9,7 @@
 #include "plane/choice/choice.h"
 #include "plane/live_plane.h"
 #include "plane/netfilter/rules.h"
+#include "plane/xdp/kept_links.h"
 
 namespace netserv::daemons {
 
@@ -18,6 +19,7 @@ struct PlaneOptions {
   std::uint32_t workers = 1;
   bool busy_poll = false;
   Duration heartbeat_limit = std::chrono::milliseconds(100);  // xdp
+  plane::KeepWhere keep;                                      // xdp
 };
 
 struct OpenedPlane {

@@ -9,6 +9,7 @@ import signal
 import unittest
 
 import support
+from netserv_lab.load import PORT, Sink, Source
 from netserv_lab.waiting import until
 from support import NETMONITOR, counted_losses, fates, in_lab, load_through_netmonitor, processed_by_modules
 
@@ -160,6 +161,31 @@ class UnderTraffic(unittest.TestCase):
         self.assertEqual(node.container_processes(), containers, "no container was restarted")
         sink.wait_for_more(1000)
         source.stop()
+
+    def forwarder_killed_fail_closed(self, lab):
+        lab.publisher.policy["fail_closed"] = True
+        lab.start()
+        source, sink = load_through_netmonitor(lab, properties=["netserv.fail=closed"])
+        other_sink = Sink(lab["server"], lab.build, port=PORT + 1)
+        others = Source(lab["client"], lab.build, other_sink, name="others")
+        other_sink.wait_for_more(1000)
+        lab.node.forwarder.kill(signal.SIGKILL)
+        other_sink.wait_for_more(4000)  # what was under way has arrived
+        came = sink.distinct
+        other_sink.wait_for_more(4000)
+        self.assertEqual(sink.distinct, came, "nothing passes without its module, but everything else does")
+        lab.node.start_forwarder()
+        sink.wait_for_more(1000)
+        for each in (source, others):
+            each.stop()
+
+    @in_lab(start=False)
+    def test_forwarder_killed_fail_closed(self, lab):
+        self.forwarder_killed_fail_closed(lab)
+
+    @in_lab(start=False, plane="netfilter")
+    def test_forwarder_killed_fail_closed_on_netfilter(self, lab):
+        self.forwarder_killed_fail_closed(lab)
 
     @in_lab()
     def test_netservd_killed(self, lab):

@@ -45,12 +45,12 @@ def in_lab(topology_name="edge", start=True, plane="xdp", patient=False, build_i
     return decorate
 
 
-def load_through_netmonitor(lab, rate=20000, version=4):
+def load_through_netmonitor(lab, rate=20000, version=4, properties=()):
     """NetMonitor in the path of a UDP load from client to server; returns (source, sink)."""
     sink = Sink(lab["server"], lab.build, version=version)
     lab.publisher.serve("netmonitor")
     lab.publisher.setup(lab.node, NETMONITOR, "netmonitor.wasm", filter_port=sink.port, filter_proto="udp",
-                        filter_dst=sink.address, properties=["netserv.mode=path"])
+                        filter_dst=sink.address, properties=["netserv.mode=path", *properties])
     source = Source(lab["client"], lab.build, sink, rate=rate)
     until(lambda: processed_by_modules(lab.node) > 1000, "NetMonitor sees packets")
     return source, sink

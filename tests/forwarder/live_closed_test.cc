@@ -2,6 +2,9 @@
 // pass by as ever.
 #include "live_plane.h"
 
+#include <algorithm>
+#include <filesystem>
+
 namespace netserv::test {
 namespace {
 
@@ -35,6 +38,22 @@ class FailClosed : public LivePlane {
       return receive(open_server, MSG_DONTWAIT) == "change";  // as it was sent
     });
   }
+  void expect_nothing_passes_a_dead_forwarder() {
+    end(forwarder, SIGKILL);
+    until_open_ones_pass_by();
+    for (int i = 0; i < 20; ++i) send(client, "plain");
+    until_open_ones_pass_by();
+    EXPECT_EQ(received(), 0);
+
+    end(container, SIGKILL);
+    start_forwarder();
+    begin();
+    until([&] { return send(client, "ping"), receive(client, MSG_DONTWAIT) == "pong"; });
+  }
+  bool kept() const {
+    return std::ranges::any_of(std::filesystem::directory_iterator(router.bpf_folder()),
+                               [](const auto& entry) { return entry.is_directory(); });
+  }
   int received() {
     int n = 0;
     while (receive(server, MSG_DONTWAIT) != "nothing") ++n;
@@ -60,6 +79,54 @@ TEST_F(XdpFailClosed, NothingPassesAStoppedForwarder) {
   EXPECT_EQ(s["xdp_dropped_fail_closed"], 20u);
   EXPECT_GT(s["bypass_heartbeat"], 0u);
   until([&] { return send(client, "ping"), receive(client, MSG_DONTWAIT) == "pong"; });
+}
+
+TEST_F(XdpFailClosed, NothingPassesADeadForwarder) { expect_nothing_passes_a_dead_forwarder(); }
+
+TEST_F(XdpFailClosed, NothingIsKeptByOneThatEndsInOrderOrThatNobodyAskedTo) {
+  end(forwarder, SIGTERM);
+  until([&] { return send(client, "plain"), receive(server, MSG_DONTWAIT) == "plain"; });
+  end(container, SIGKILL);
+  start_forwarder();
+  begin();
+  ASSERT_EQ(set_filters({sip}), "");  // open ones
+  EXPECT_FALSE(kept());
+  until([&] { return send(client, "ping"), receive(client, MSG_DONTWAIT) == "pong"; });
+  end(forwarder, SIGKILL);
+  until([&] { return send(client, "plain"), receive(server, MSG_DONTWAIT) == "plain"; });
+}
+
+TEST_F(XdpFailClosed, WhatADeadForwarderLeftIsTakenAway) {
+  end(forwarder, SIGKILL);
+  EXPECT_TRUE(kept());
+  router.run(kForwarder, {"--run-dir", router.folder(), "--bpf-dir", router.bpf_folder(), "--clean"});
+  EXPECT_FALSE(kept());
+  send(client, "plain");
+  EXPECT_EQ(receive(server), "plain");
+}
+
+// One that comes back is another link.
+TEST_F(XdpFailClosed, NothingPassesADeadForwarderAfterAnInterfaceHasChanged) {
+  router.remake_link("c");
+  client.reset();
+  client = router.client_udp(AF_INET, 4000);
+  until([&] { return send(client, "ping"), receive(client, MSG_DONTWAIT) == "pong"; });
+  received();
+  expect_nothing_passes_a_dead_forwarder();
+}
+
+// Its sockets are opened anew then, and the kernel forwards what did not ask for fail-closed.
+TEST_F(XdpFailClosed, NothingPassesWhileInterfacesAreTakenUpAgain) {
+  for (int round = 0; round < 5; ++round) {
+    router.remake_link("s");
+    const std::uint64_t before = stats()["processed_dropped"];
+    until([&] {
+      send(client, "drop");
+      ::usleep(200);
+      return stats()["processed_dropped"] > before;
+    });
+    EXPECT_EQ(received(), 0);
+  }
 }
 
 class XdpFailClosedFull : public XdpFailClosed {
@@ -102,7 +169,7 @@ TEST_F(NetfilterFailClosed, WhatAStoppedForwarderHasNotDecidedWaits) {
   EXPECT_EQ(received(), 0);
   ::kill(forwarder, SIGCONT);
   int came = 0;
-  until([&] { return came += received(), came == 20; });
+  until([&] { return came += received(), came + static_cast<int>(stats()["dropped_fail_closed"]) == 20; });
   EXPECT_EQ(stats()["queue_dropped_fail_closed"], 0u);
 }
 
@@ -125,18 +192,7 @@ TEST_F(NetfilterFailClosed, WhatThereIsNoRoomForDoesNotPass) {
   EXPECT_GT(came, 0u);
 }
 
-TEST_F(NetfilterFailClosed, NothingPassesADeadForwarder) {
-  end(forwarder, SIGKILL);
-  until_open_ones_pass_by();
-  for (int i = 0; i < 20; ++i) send(client, "plain");
-  until_open_ones_pass_by();
-  EXPECT_EQ(received(), 0);
-
-  end(container, SIGKILL);
-  start_forwarder();
-  begin();
-  until([&] { return send(client, "ping"), receive(client, MSG_DONTWAIT) == "pong"; });
-}
+TEST_F(NetfilterFailClosed, NothingPassesADeadForwarder) { expect_nothing_passes_a_dead_forwarder(); }
 
 // Rules as coarse as many others make them are for packets that pass by in the worst case.
 TEST_F(NetfilterFailClosed, TooManyAreRefusedByNumber) {

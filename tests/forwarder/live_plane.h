@@ -140,7 +140,7 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   void start_forwarder() {
-    std::vector<std::string> command{kForwarder, "--run-dir", router.folder(), "--plane", plane()};
+    std::vector<std::string> command{kForwarder, "--run-dir", router.folder(), "--bpf-dir", router.bpf_folder(), "--plane", plane()};
     if (plane() == "xdp") command.insert(command.end(), {"--interface", "to_c", "--interface", "to_s"});
     if (workers > 1) command.insert(command.end(), {"--workers", std::to_string(workers)});
     std::ranges::copy(limits(), std::back_inserter(command));

@@ -191,6 +191,19 @@ TEST_P(LiveTraffic, AThousandFiltersOfOneShapeAreTaken) {
   EXPECT_EQ(receive(client), "pong 2");
 }
 
+TEST_P(LiveTraffic, ASecondForwarderTouchesNothing) {
+  start_container();
+  ASSERT_EQ(set_filters({sip}), "");
+  for (const char* what : {"--busy-poll", "--clean"}) {  // starts, and cleans
+    pid_t second = router.start({kForwarder, "--run-dir", router.folder(), "--bpf-dir", router.bpf_folder(), "--plane", "netfilter", what});
+    int status = 0;
+    ::waitpid(second, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << what;
+    send(client, "ping");
+    EXPECT_EQ(receive(client), "pong");
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Planes, LiveTraffic, ::testing::Values("netfilter", "xdp", "netfilter_2", "xdp_2"), plane_name);
 INSTANTIATE_TEST_SUITE_P(Planes, LiveFaults, ::testing::Values("netfilter", "xdp", "netfilter_2", "xdp_2"), plane_name);
 

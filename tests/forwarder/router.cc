@@ -54,6 +54,7 @@ Router::Router(int queues) {
   must(::mkdir(folder_.c_str(), 0700) == 0 && ::mkdir((folder_ + "/rings").c_str(), 0700) == 0, "mkdir " + folder_);
   must(::mount("tmpfs", (folder_ + "/rings").c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=256m") == 0,
        "tmpfs");
+  must(::mkdir(bpf_folder().c_str(), 0700) == 0 && ::mount("bpf", bpf_folder().c_str(), "bpf", 0, nullptr) == 0, "bpf");
   for (const char* part : {"c", "r", "s"}) ip("netns add " + name_ + part);
   for (const char* part : {"c", "s"}) {
     make_link(part, queues);
@@ -132,7 +133,7 @@ void Router::start_guard() {
 
 void Router::tear_down() {
   for (const char* part : {"c", "r", "s"}) (void)sys::run_tool("ip", {"netns", "del", name_ + part});
-  ::umount2((folder_ + "/rings").c_str(), MNT_DETACH);
+  for (const std::string& mounted : {folder_ + "/rings", bpf_folder()}) ::umount2(mounted.c_str(), MNT_DETACH);
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
 }

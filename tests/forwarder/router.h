@@ -60,6 +60,8 @@ class Router {
   void set_mtu(int bytes);
   void forget_neighbours(const std::string& part);
   const std::string& folder() const { return folder_; }
+  // A BPF file system.
+  std::string bpf_folder() const { return folder_ + "/bpf"; }
 
  private:
   void ip(const std::string& arguments);

@@ -149,7 +149,14 @@ void XdpProgram::detach(unsigned ifindex) {
   __u32 key = ifindex;
   bpf_map_delete_elem(bpf_map__fd(impl_->skeleton->maps.egress), &key);
   clear_port(ifindex);
+  bpf_link_detach(it->second.link.get());  // it may be kept
   impl_->attached.erase(it);
+}
+
+std::vector<int> XdpProgram::links() const {
+  std::vector<int> out;
+  for (const auto& [ifindex, attachment] : impl_->attached) out.push_back(attachment.link.get());
+  return out;
 }
 
 void XdpProgram::clear_port(unsigned ifindex) {

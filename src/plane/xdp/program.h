@@ -1,5 +1,6 @@
 // The XDP program in the kernel: loading, attaching to interfaces, its maps. Everything goes when the object does,
-// also by a crash: links and maps belong to this process alone, and the kernel forwards as ever.
+// also by a crash, and the kernel forwards as ever: links and maps belong to this process alone, unless somebody keeps the
+// links (kept_links.h).
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,8 @@ class XdpProgram {
   // Native if the driver has it, else generic. The error names the interface; another XDP program there is one.
   Result<XdpMode> attach(unsigned ifindex, const std::string& name);
   void detach(unsigned ifindex);
+  // The bpf_links of all interfaces that it is attached to.
+  std::vector<int> links() const;
 
   // Receive queue n of the interface is redirected to the AF_XDP socket fds[n].
   Status set_port(unsigned ifindex, std::span<const int> socket_fds);

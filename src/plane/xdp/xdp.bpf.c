@@ -432,8 +432,8 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (late && !closed) return pass(NSX_BYPASS_HEARTBEAT);
   __u32 ingress = ctx->ingress_ifindex;
   struct nsx_port* port = bpf_map_lookup_elem(&ports, &ingress);
-  if (!port) return pass(NSX_BYPASS_SOCKET);
-  if (!same_mac(ethernet->h_dest, port->mac)) return pass(NSX_BYPASS_SCOPE);
+  if (!port && !closed) return pass(NSX_BYPASS_SOCKET);
+  if (port && !same_mac(ethernet->h_dest, port->mac)) return pass(NSX_BYPASS_SCOPE);
 
   struct nsx_meta route = {.magic = NSX_META_MAGIC, .ingress = ingress};
   long result = look_up_route(ctx, &h, &route);
@@ -455,7 +455,7 @@ int netserv_xdp(struct xdp_md* ctx) {
   long length = (long)ctx->data_end - (long)ctx->data;
   if (h.total_length > NSX_PACKET_MAX || length > NSX_FRAME_MAX)
     return pass(NSX_BYPASS_OVERSIZE);
-  if (ctx->rx_queue_index >= port->queues) return pass(NSX_BYPASS_SOCKET);
+  if (!port || ctx->rx_queue_index >= port->queues) return closed ? drop_closed() : pass(NSX_BYPASS_SOCKET);
   if (late) return drop_closed();
   if (forwarder->lanes_used) {
     int action = exchange(ctx, &route, (__u64)length, worker);

@@ -25,7 +25,7 @@ struct XdpPlane::Opening {
 Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options) {
   if (options.interfaces.empty())
     return fail(Origin::kOperator, "plane xdp", "names no interfaces");
-  std::unique_ptr<XdpPlane> plane(new XdpPlane);
+  std::unique_ptr<XdpPlane> plane(new XdpPlane(options.keep));
   plane->copies_.reserve(256);
   plane->copies_bytes_.reserve(256 * 1024);
   NETSERV_ASSIGN(plane->program_, XdpProgram::load());
@@ -132,6 +132,19 @@ void XdpPlane::describe() {
   }
 }
 
+Status XdpPlane::want(const std::vector<forward::Wanted>& wanted) {
+  NETSERV_TRY(program_->set_filters(wanted));
+  fail_closed_ = std::ranges::any_of(wanted, &forward::Wanted::fail_closed);
+  keep_links();
+  return {};
+}
+
+void XdpPlane::keep_links() {
+  Status kept = kept_.keep(fail_closed_ ? program_->links() : std::vector<int>());
+  const std::string before = std::exchange(not_kept_, kept ? "" : "; fail-closed ends with the forwarder: " + kept.error().message());
+  if (!kept && not_kept_ != before) log_warning(kSubject, "fail-closed ends with the forwarder: {}", kept.error().message());
+}
+
 Status XdpPlane::look_at_egress() {
   Status chosen = program_->choose_egress();
   on_parts([this](std::size_t i) { parts_[i]->look_at_egress(); }, [] {});
@@ -180,6 +193,7 @@ void XdpPlane::look_around(TimePoint now) {
   }
   if (egress)  // after the interfaces: one may be new
     if (Status looked = look_at_egress(); !looked) log_warning(kSubject, "{}", looked.error().message());
+  if (reopen_) keep_links();
   if (reopen_ && !reopening_) reopen(now);
 }
 

@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "plane/live_plane.h"
 #include "plane/xdp/interface.h"
+#include "plane/xdp/kept_links.h"
 #include "plane/xdp/program.h"
 #include "plane/xdp/redirect_target.h"
 #include "plane/xdp/xdp_part.h"
@@ -29,6 +30,7 @@ struct XdpPlaneOptions {
   std::uint32_t mark = 0x4e53;  // of packets handed to the kernel
   bool busy_poll = false;
   Duration heartbeat_limit = std::chrono::milliseconds(100);
+  KeepWhere keep;
 };
 
 class XdpPlane final : public LivePlane {
@@ -38,11 +40,11 @@ class XdpPlane final : public LivePlane {
 
   std::string name() const override { return "xdp"; }
   // "r0 native copy, 1 queue; r1 not used: another XDP program is attached ..."
-  std::string detail() const override { return description_; }
+  std::string detail() const override { return description_ + not_kept_; }
   std::size_t parts() const override { return parts_.size(); }
   PlanePart& part(std::size_t number) override { return *parts_[number]; }
   Duration gather() const override { return std::chrono::microseconds(150); }
-  Status want(const std::vector<forward::Wanted>& wanted) override { return program_->set_filters(wanted); }
+  Status want(const std::vector<forward::Wanted>& wanted) override;
   void look_around(TimePoint now) override;
   void take_copies(const TakeCopies& take) override;
   std::uint64_t copies_lost() override { return program_->copies_lost(); }
@@ -56,14 +58,16 @@ class XdpPlane final : public LivePlane {
     std::string refused;  // why the program could not be attached the last time
   };
   struct Opening;
-  XdpPlane() = default;
+  explicit XdpPlane(const KeepWhere& where) : kept_(where) {}
   Status attach(Interface& interface);
   std::shared_ptr<Opening> prepare_opening() const;
   Status take_up(const Opening& opening);
   void describe();
   void reopen(TimePoint now);
   Status look_at_egress();
+  void keep_links();
 
+  KeptLinks kept_;
   std::unique_ptr<XdpProgram> program_;
   std::vector<std::unique_ptr<XdpPart>> parts_;
   bool zero_copy_ = false;
@@ -76,6 +80,8 @@ class XdpPlane final : public LivePlane {
   std::vector<std::byte> copies_bytes_;
   std::vector<forward::Packet> copies_;
   std::string description_;
+  bool fail_closed_ = false;  // some filter asks for it
+  std::string not_kept_;      // what prevents that it outlives this process
 };
 
 }  // namespace netserv::plane
