@@ -29,7 +29,7 @@ ForwarderWorker::ForwarderWorker(sys::EventLoop& loop, plane::PlanePart& part, f
     : loop_(loop), part_(part), events_(events), core_(part, *this, limits), gather_(gather), awake_(sys::now()) {
   listen_to_plane();
   part.alive(sys::now());
-  alive_timer_ = loop.every(plane::PlanePart::kAliveInterval, [this] { part_.alive(sys::now()); });
+  alive_timer_ = loop.every(plane::PlanePart::kAliveInterval, [this] { stay_alive(); });
 }
 
 ForwarderWorker::~ForwarderWorker() = default;
@@ -85,8 +85,15 @@ ipc::ForwarderStats ForwarderWorker::stats() {
 }
 
 void ForwarderWorker::listen_to_plane() {
-  if (part_.fd() < 0 || part_readable_) return;
-  part_readable_ = loop_.on_io(part_.fd(), EPOLLIN, [this](std::uint32_t) { on_plane_readable(); });
+  const int fd = part_.fd();
+  if (fd < 0 || (part_readable_ && listened_ == fd)) return;
+  part_readable_ = loop_.on_io(fd, EPOLLIN, [this](std::uint32_t) { on_plane_readable(); });
+  listened_ = fd;
+}
+
+void ForwarderWorker::stay_alive() {
+  part_.alive(sys::now());
+  if (part_readable_) listen_to_plane();  // to another descriptor, if that has changed
 }
 
 void ForwarderWorker::on_plane_readable() {

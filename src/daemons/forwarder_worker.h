@@ -38,6 +38,7 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   };
   void on_plane_readable();
   void listen_to_plane();
+  void stay_alive();
   void work();
   void post_work();
   void end_wait();
@@ -56,6 +57,7 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   forward::ForwarderEvents& events_;
   forward::Forwarder core_;
   std::map<ContainerId, Container> containers_;
+  int listened_ = -1;  // the descriptor of part_readable_
   sys::EventHandle part_readable_, stall_timer_, rest_timer_, alive_timer_;
   const Duration gather_;  // under load, from the end of one batch to the next
   TimePoint last_work_{};  // packets or answers came

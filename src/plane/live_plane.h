@@ -20,7 +20,7 @@ namespace netserv::plane {
 // alone, and packets never cross from one part to another.
 class PlanePart : public forward::PacketPlane {
  public:
-  // Readable when receive() has something; -1 if it never has.
+  // Readable when receive() has something; -1 if it never has. It may become another one; the one before is still open then.
   virtual int fd() const = 0;
   // The next packets, at most a batch; valid as packets until finished, the span until the next call.
   virtual std::span<const forward::Packet> receive(TimePoint now) = 0;

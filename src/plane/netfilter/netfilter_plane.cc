@@ -19,11 +19,19 @@ Result<std::unique_ptr<NetfilterPart>> NetfilterPart::open(std::uint16_t queue, 
   NETSERV_ASSIGN(part->closed_, NfQueue::open(closed_queue, QueueFails::kClosed, NfQueue::kBuffers));
   NETSERV_ASSIGN(part->sender_, RawSender::create(mark));
   part->both_ = sys::UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
-  for (int fd : {part->open_->fd(), part->closed_->fd()}) {
-    epoll_event event{EPOLLIN, {}};
-    if (::epoll_ctl(part->both_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail_errno("netfilter", "epoll", errno);
-  }
+  if (!part->both_) return fail_errno("netfilter plane", "epoll", errno);
   return part;
+}
+
+Status NetfilterPart::use_closed() {
+  if (closed_used()) return {};
+  for (int fd : {open_->fd(), closed_->fd()}) {
+    epoll_event event{EPOLLIN, {}};
+    if (::epoll_ctl(both_.get(), EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST)
+      return fail_errno("netfilter plane", "epoll", errno);
+  }
+  closed_used_.store(true, std::memory_order_release);
+  return {};
 }
 
 Result<std::unique_ptr<NetfilterPlane>> NetfilterPlane::create(const RuleOptions& options) {
@@ -56,7 +64,7 @@ Status NetfilterPlane::want(const std::vector<forward::Wanted>& wanted) {
   if (set.closed.size() > options_.max_rules)  // coarser ones would drop what nobody asked for
     return fail(Origin::kOperator, "netfilter plane", fmt::format("more than {} filters that ask for fail-closed", options_.max_rules));
   if (!set.closed.empty())
-    for (auto& part : parts_) part->use_closed();
+    for (auto& part : parts_) NETSERV_TRY(part->use_closed());
   Status replaced = rules_.replace(set);
   parts_.front()->alive(sys::now());  // that may have taken so long that the watchdog let everything pass
   return replaced;
@@ -75,14 +83,14 @@ std::string NetfilterPlane::detail() const {
 }
 
 std::span<const forward::Packet> NetfilterPart::receive(TimePoint now) {
-  if (!closed_used_.load(std::memory_order_relaxed)) return open_->receive(now);
+  if (!closed_used()) return open_->receive(now);
   closed_next_ = !closed_next_;
   NfQueue& first = closed_next_ ? *closed_ : *open_;
   if (auto packets = first.receive(now); !packets.empty()) return packets;
   return (closed_next_ ? *open_ : *closed_).receive(now);
 }
 
-bool NetfilterPart::await() { return !closed_used_.load(std::memory_order_relaxed) && open_->await(); }
+bool NetfilterPart::await() { return !closed_used() && open_->await(); }
 
 void NetfilterPart::finish(std::span<const forward::Outcome> outcomes) {
   for (const forward::Outcome& o : outcomes) {

@@ -27,7 +27,8 @@ class NetfilterPart final : public PlanePart {
  public:
   static Result<std::unique_ptr<NetfilterPart>> open(std::uint16_t queue, std::uint16_t closed_queue, std::uint32_t mark);
 
-  int fd() const override { return both_.get(); }
+  // Of the set only once it is needed: the kernel calls into it for every packet.
+  int fd() const override { return closed_used() ? both_.get() : open_->fd(); }
   std::span<const forward::Packet> receive(TimePoint now) override;
   bool await() override;
   void alive(TimePoint now) override { open_->alive(now); }
@@ -36,15 +37,16 @@ class NetfilterPart final : public PlanePart {
   bool send(ByteSpan packet) override { return sender_->send(packet); }
   void flush() override;
 
-  // Packets may come by the second queue from now on. From any thread.
-  void use_closed() { closed_used_.store(true, std::memory_order_relaxed); }
+  // Packets may come by the second queue from now on. From the plane's thread.
+  Status use_closed();
 
  private:
   NetfilterPart() = default;
+  bool closed_used() const { return closed_used_.load(std::memory_order_acquire); }
   NfQueue& queue_of(std::uint64_t cookie) { return cookie < NfQueue::kBuffers ? *open_ : *closed_; }
 
   std::unique_ptr<NfQueue> open_, closed_;
-  sys::UniqueFd both_;  // an epoll set of them
+  sys::UniqueFd both_;  // an epoll set, of both once the second is used
   std::atomic<bool> closed_used_ = false;
   bool closed_next_ = false;  // which of them is asked first: neither keeps the other waiting
   std::unique_ptr<RawSender> sender_;
