@@ -254,7 +254,7 @@ class Testbed:
     def deploy(self, node, module_id, file, publisher=None, port=PORT, **more):
         """In the way of the benchmark's packets to that port; gives a function that counts verdicts."""
         publisher = publisher or self.lab.publisher
-        publisher.setup(node, module_id, file, filter_port=port, filter_proto="udp", **more)
+        publisher.setup(node, module_id, file, filter_port=port, filter_proto="udp", ttl=86400, **more)  # outlives a slow search
         for pid in node.container_processes():
             os.sched_setaffinity(pid, {self.container_core})
             real_time(pid, CONTAINER_PRIORITY)
