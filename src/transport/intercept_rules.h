@@ -16,7 +16,7 @@ namespace netserv::transport {
 inline constexpr std::string_view kGistChain = "NETSERV-GIST";
 
 struct InterceptOptions {
-  std::uint16_t queue = 8101;
+  std::uint16_t queue = 8099;  // the forwarder has those from 8100 on
   bool everywhere = true;               // all interfaces, else those named
   std::vector<std::string> interfaces;  // by packet filter on UDP port 270; the magic number is looked at later
   std::vector<std::string> excluded;    // with `everywhere`

@@ -19,12 +19,19 @@ SCENARIO = Path(support.__file__).resolve().parent.parent.parent / "lab/scenario
 
 
 class KeepAlive(unittest.TestCase):
-    @in_lab("sites", start=False, patient=True)
-    def test_the_demo(self, lab):
+    def the_demo(self, lab):
         spec = importlib.util.spec_from_file_location("keepalive", SCENARIO)
         scenario = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(scenario)
         scenario.run(lab, Story())
+
+    @in_lab("sites", start=False, patient=True)
+    def test_the_demo(self, lab):
+        self.the_demo(lab)
+
+    @in_lab("sites", start=False, patient=True, plane="netfilter")
+    def test_the_demo_on_netfilter(self, lab):
+        self.the_demo(lab)
 
     @in_lab(patient=True)
     def test_ipv6_options_and_notify(self, lab):
