@@ -278,6 +278,7 @@ TEST_P(LiveFrames, AnInterfaceThatAnotherProgramHoldsIsTakenUpWhenItIsFree) {
   std::filesystem::create_directory(folder);
   pid_t other = router.start({kForwarder, "--run-dir", folder, "--plane", "xdp", "--interface", "spare"});
   until([&] { return std::filesystem::exists(folder + "/forwarder.sock"); });  // it has the interface, and its sockets there
+  stop(other);  // it would let go of it when the name has gone
   rename("spare", "to_s");
   until([&] { return said_of_itself().starts_with("to_c native copy, 1 queue; to_s not used: another XDP program is attached"); });
   end(other, SIGKILL);
