@@ -69,22 +69,23 @@ Status read_config(const CLI::App& said, Options& o) {
   return {};
 }
 
-Result<OpenedPlane> make_plane(const Options& o, const plane::RuleOptions& rules) {
+Result<OpenedPlane> make_plane(const Options& o, const plane::RuleOptions& rules, const plane::KeepWhere& keep) {
   if (o.plane == "fake") {
     NETSERV_TRY(sys::keep_capabilities({CAP_NET_ADMIN}));
     return OpenedPlane{std::make_unique<plane::IdlePlane>(o.workers), "configured"};
   }
   NETSERV_ASSIGN(plane::PlaneKind wanted, plane::plane_named(o.plane));
-  return open_plane({{wanted, o.interfaces, o.bypass}, rules, o.workers, o.busy_poll, std::chrono::milliseconds(o.heartbeat_ms), {o.bpf_directory, o.run_directory}});
+  return open_plane({{wanted, o.interfaces, o.bypass}, rules, o.workers, o.busy_poll, std::chrono::milliseconds(o.heartbeat_ms), keep});
 }
 
 int run(const Options& o) {
   plane::RuleOptions rules{static_cast<std::uint16_t>(o.queue), o.mark, 256, static_cast<std::uint16_t>(o.workers)};
+  const plane::KeepWhere keep{o.bpf_directory, o.run_directory};
   const std::string socket = o.socket.empty() ? o.run_directory + "/forwarder.sock" : o.socket;
   auto alone = sys::try_lock_file(socket + ".lock");  // before anything is touched that may be another's
   if (alone && !*alone) return report({Origin::kOperator, socket, "another forwarder listens there; end it first"});
   if (o.clean) {
-    plane::KeptLinks({o.bpf_directory, o.run_directory}).release();
+    plane::KeptLinks(keep).release();
     Status cleaned = plane::Xtables(rules).clean();
     return cleaned ? 0 : report(cleaned.error());
   }
@@ -93,7 +94,7 @@ int run(const Options& o) {
   sys::EventLoop loop;
   auto stop_on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
   auto stop_on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });
-  auto opened = make_plane(o, rules);
+  auto opened = make_plane(o, rules, keep);
   if (!opened) return report(opened.error());
   plane::LivePlane& plane = *opened->plane;
 

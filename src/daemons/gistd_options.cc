@@ -18,7 +18,7 @@ struct Raw {
   std::string run_directory = "/run/netserv", socket_mode = "660", intercept = "filter", query_source = "signalling";
   std::string nat, nat_exposed;
   std::vector<std::string> interfaces, router_alerts, peers, nat_inside, nat_doors;
-  unsigned tcp_port = 270, tls_port = 271, queue = 8099, router_alert = 0;
+  unsigned tcp_port = 270, tls_port = 271, queue = transport::InterceptOptions{}.queue, router_alert = 0;
   unsigned validity_ms = 30000, hold_time_ms = 30000, t1_ms = 500, max_queries = 7;
   unsigned end_host_memory_ms = 2000, send_rate = 12000, intercept_rate = 50000, path_mtu = 576;
   bool tls_only = false, no_ping = false;

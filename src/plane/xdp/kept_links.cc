@@ -34,8 +34,11 @@ KeptLinks::KeptLinks(const KeepWhere& where) : bpf_folder_(where.bpf_folder) {
 }
 
 Status KeptLinks::keep(std::span<const int> links) {
-  Status pinned = links.empty() ? Status{} : pin(links);
-  if (!links.empty() && pinned) return {};
+  Status pinned;
+  if (!links.empty()) {
+    pinned = pin(links);
+    if (pinned) return pinned;
+  }
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
   return pinned;

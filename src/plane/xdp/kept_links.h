@@ -13,8 +13,8 @@
 namespace netserv::plane {
 
 struct KeepWhere {
-  std::string bpf_folder = "/sys/fs/bpf";    // a BPF file system, if one is mounted there
-  std::string run_folder = "/run/netserv";  // by which a forwarder knows its predecessor's pins
+  std::string bpf_folder;  // a BPF file system, if one is mounted there
+  std::string run_folder;  // by which a forwarder knows its predecessor's pins
 };
 
 class KeptLinks {

@@ -141,8 +141,8 @@ Status XdpPlane::want(const std::vector<forward::Wanted>& wanted) {
 
 void XdpPlane::keep_links() {
   Status kept = kept_.keep(fail_closed_ ? program_->links() : std::vector<int>());
-  const std::string before = std::exchange(not_kept_, kept ? "" : "; fail-closed ends with the forwarder: " + kept.error().message());
-  if (!kept && not_kept_ != before) log_warning(kSubject, "fail-closed ends with the forwarder: {}", kept.error().message());
+  const std::string before = std::exchange(not_kept_, kept ? "" : "fail-closed ends with the forwarder: " + kept.error().message());
+  if (!kept && not_kept_ != before) log_warning(kSubject, "{}", not_kept_);
 }
 
 Status XdpPlane::look_at_egress() {

@@ -40,7 +40,7 @@ class XdpPlane final : public LivePlane {
 
   std::string name() const override { return "xdp"; }
   // "r0 native copy, 1 queue; r1 not used: another XDP program is attached ..."
-  std::string detail() const override { return description_ + not_kept_; }
+  std::string detail() const override { return not_kept_.empty() ? description_ : description_ + "; " + not_kept_; }
   std::size_t parts() const override { return parts_.size(); }
   PlanePart& part(std::size_t number) override { return *parts_[number]; }
   Duration gather() const override { return std::chrono::microseconds(150); }
