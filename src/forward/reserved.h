@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "wire/ip/address.h"
@@ -32,8 +33,11 @@ class ReservedAddresses {
   bool operator==(const ReservedAddresses&) const = default;
 
  private:
+  // By its last four bytes, mixed: a node's addresses and its users' often end alike.
   static std::uint64_t bit_of(const IpAddress& address) {
-    return std::uint64_t{1} << (std::to_integer<unsigned>(address.bytes().back()) & 63);
+    std::uint32_t last;
+    std::memcpy(&last, address.bytes().last<4>().data(), sizeof last);
+    return std::uint64_t{1} << (last * 0x9e3779b1u >> 26);
   }
   std::uint64_t seen_ = 0;
   std::vector<IpAddress> hosts_;  // sorted
