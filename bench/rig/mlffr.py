@@ -2,12 +2,14 @@
 
 LOSS = 0.005
 ATTEMPTS = 2
+LEAST = 1000  # packets a second
 
 
 def search(trial, guess, ceiling, precision=0.02, loss=LOSS):
-    """The highest offered rate that trial(rate) forwards with no more than that loss, and its Trial. A rate that fails is
-    tried again, ATTEMPTS in all: other work on the machine also loses packets. Starts from a guess, steps out until the answer is
-    between two rates, then halves."""
+    """The highest offered rate that trial(rate) forwards with no more than that loss, as its Trial; None if there is none
+    down to LEAST. Starts from a guess, steps out until the answer is between two rates, then halves. Other work on the machine
+    also loses packets, so a rate that fails is tried again, ATTEMPTS in all, and once more when the answer is just below it: if
+    it passes then, the search goes on upwards."""
     best = None
 
     def passes(rate):
@@ -22,16 +24,26 @@ def search(trial, guess, ceiling, precision=0.02, loss=LOSS):
                 return False
         return False
 
-    low, high = 0.0, ceiling
+    low, failed = 0.0, None  # the highest that passed, the lowest that did not
     rate, step = min(guess, ceiling), 1.3
-    while high > low * (1 + precision):
+    while rate >= LEAST:
+        again = rate == failed
         if passes(rate):
             low = rate
-            rate = min(rate * step, (low + high) / 2) if high == ceiling else (low + high) / 2
+            if rate >= ceiling:
+                break
+            if again:
+                failed, step = None, 1.1
         else:
-            high = rate
-            rate = max(rate / step, (low + high) / 2) if low == 0 else (low + high) / 2
-            step = max(step, 1.6) if low == 0 else step
-        if rate < 1000:
-            break
+            failed = rate
+            if again:
+                break
+        if failed is None:
+            rate = min(rate * step, ceiling)
+        elif low == 0:
+            rate, step = rate / step, max(step, 1.6)
+        elif failed > low * (1 + precision):
+            rate = (low + failed) / 2
+        else:
+            rate = failed
     return best
