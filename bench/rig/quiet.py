@@ -10,7 +10,7 @@ import time
 from . import stolen
 
 L2_SLOWER, L3_SLOWER = 1.25, 2.5  # than the best, at most
-FIRST_LOOKS, BETWEEN_SECONDS, PATIENCE_SECONDS = 30, 0.1, 3
+FIRST_LOOKS, BETWEEN_SECONDS, PATIENCE_SECONDS = 30, 0.1, 1.5
 
 
 class Quiet:
@@ -19,6 +19,7 @@ class Quiet:
         self._ask = ask
         self._cores = cores
         self._best = ask()
+        self._patience = PATIENCE_SECONDS
         for _ in range(FIRST_LOOKS):
             self._slowness()
             time.sleep(BETWEEN_SECONDS)
@@ -30,11 +31,13 @@ class Quiet:
         return max(now["l2_ns"] / self._best["l2_ns"] / L2_SLOWER, now["l3_ns"] / self._best["l3_ns"] / L3_SLOWER)
 
     def wait(self):
-        """Until the caches are quiet, or for PATIENCE_SECONDS."""
-        for _ in range(int(PATIENCE_SECONDS / BETWEEN_SECONDS)):
+        """Until the caches are quiet, or for PATIENCE_SECONDS; half as long each time that was in vain, until they are again."""
+        for _ in range(int(self._patience / BETWEEN_SECONDS)):
             if self._slowness() <= 1:
+                self._patience = PATIENCE_SECONDS
                 return
             time.sleep(BETWEEN_SECONDS)
+        self._patience = max(self._patience / 2, BETWEEN_SECONDS)
 
     def during(self, action):
         """What the action gives, and how much it was disturbed: 0 is not at all. A stolen tick counts as caches twice too slow."""
