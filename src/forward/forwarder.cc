@@ -42,6 +42,7 @@ void Forwarder::start(const Packet& packet, TimePoint now) {
   if (auto reason = passes_by(packet, headers)) return finish(packet, Fate::kPass, *reason);
   Chain chain;
   build_chain(packet, *headers, chain, now);
+  if (chain.cut_closed) return finish(packet, Fate::kDrop, NodeCounter::kDroppedFailClosed);
   if (chain.count == 0)
     return finish(packet, Fate::kPass,
                   chain.observed ? NodeCounter::kPassedObserved : NodeCounter::kPassedNoMatch);
@@ -85,7 +86,9 @@ void Forwarder::build_chain(const Packet& packet, const PacketHeaders& headers, 
     Hit next{target.lane, lane.rank, target.fail_closed, module};
     if (chain.count == kMaxChain) {
       counters_.add(NodeCounter::kChainCut);
-      if (chain.hits[kMaxChain - 1].rank < next.rank) return;
+      const bool next_goes = chain.hits[kMaxChain - 1].rank < next.rank;
+      chain.cut_closed |= next_goes ? next.fail_closed : chain.hits[kMaxChain - 1].fail_closed;
+      if (next_goes) return;
       --chain.count;
     }
     std::uint8_t at = chain.count++;

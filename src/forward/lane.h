@@ -28,6 +28,7 @@ struct Forwarder::Chain {
   std::array<Hit, kMaxChain> hits;
   std::uint8_t count = 0;
   bool observed = false;
+  bool cut_closed = false;  // one that was left out asked for fail-closed
 };
 
 struct Forwarder::Flight {

@@ -123,6 +123,20 @@ TEST_F(ForwarderTest, AChainHasSixteenContainersTheLastOnesAreLeftOut) {
   EXPECT_EQ(node(NodeCounter::kProcessedPassed), 1u);
 }
 
+TEST_F(ForwarderTest, AContainerLeftOutOfTheChainHasItsPacketsDroppedIfItAskedForThat) {
+  for (unsigned id = 1; id <= 17; ++id) add(id, pass, static_cast<int>(id));
+  ipc::ModuleFilter closed = all_udp();
+  closed.fail_closed = true;
+  set_filters(1, {closed});  // the first one: it is visited
+  inject();
+  EXPECT_EQ(node(NodeCounter::kDroppedFailClosed), 0u);
+  EXPECT_EQ(forwarder.in_flight(), 1u);
+  set_filters(17, {closed});
+  inject();
+  EXPECT_EQ(node(NodeCounter::kDroppedFailClosed), 1u);
+  EXPECT_EQ(forwarder.in_flight(), 1u);
+}
+
 TEST_F(ForwarderTest, AnAnswerLongerThanThePlanesBufferIsRefused) {
   add(1, [](const ring::SubmitDescriptor& d, std::span<std::byte> bytes, ring::Completion& c) {
     Bytes longer = make_udp({"10.0.1.1", "10.0.2.2", 4000, 5060, "hello, and more"});
