@@ -211,28 +211,33 @@ Status XdpProgram::set_port(unsigned ifindex, std::span<const int> socket_fds) {
   return {};
 }
 
+// What is refused is refused before anything has changed; the maps have all their memory from the start, so nothing fails after.
 Status XdpProgram::set_filters(std::span<const forward::Wanted> filters) {
   int keys_fd = bpf_map__fd(impl_->skeleton->maps.filters);
   int shapes_fd = bpf_map__fd(impl_->skeleton->maps.shapes);
-  FilterKeys before = impl_->filters.keys();
-  auto shapes_before = impl_->filters.shapes();
-  NETSERV_TRY(impl_->filters.replace(filters));
-  const FilterKeys& now = impl_->filters.keys();
+  const FilterMaps before = impl_->filters;
+  FilterMaps now = before;
+  NETSERV_TRY(now.replace(filters));
+  std::size_t both = now.keys().size();  // for a moment
+  for (const auto& [key, value] : before.keys()) both += now.keys().contains(key) ? 0 : 1;
+  if (both > NSX_MAX_FILTERS)
+    return fail(Origin::kOperator, "filters", "more than 65536 with those that they replace; take some away first");
 
   // A key names its shape by index: keys of a shape that gives its index up go first.
-  for (const auto& [key, value] : before) {
-    bool moved = std::memcmp(&shapes_before[key.shape], &impl_->filters.shapes()[key.shape], sizeof(nsx_shape)) != 0;
+  for (const auto& [key, value] : before.keys()) {
+    bool moved = std::memcmp(&before.shapes()[key.shape], &now.shapes()[key.shape], sizeof(nsx_shape)) != 0;
     if (moved) bpf_map_delete_elem(keys_fd, &key);
   }
   for (__u32 i = 0; i < NSX_MAX_SHAPES; ++i)
-    if (bpf_map_update_elem(shapes_fd, &i, &impl_->filters.shapes()[i], BPF_ANY) != 0)
+    if (bpf_map_update_elem(shapes_fd, &i, &now.shapes()[i], BPF_ANY) != 0)
       return fail_errno("filters", "writing a shape", errno);
-  state_->shape_count = impl_->filters.shape_count();
-  for (const auto& [key, value] : now)
+  state_->shape_count = now.shape_count();
+  for (const auto& [key, value] : now.keys())
     if (bpf_map_update_elem(keys_fd, &key, &value, BPF_ANY) != 0)
       return fail_errno("filters", "writing a filter", errno);
-  for (const auto& [key, value] : before)
-    if (!now.contains(key)) bpf_map_delete_elem(keys_fd, &key);
+  for (const auto& [key, value] : before.keys())
+    if (!now.keys().contains(key)) bpf_map_delete_elem(keys_fd, &key);
+  impl_->filters = std::move(now);
   return {};
 }
 
