@@ -3,7 +3,9 @@
 #include "live_plane.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 namespace netserv::test {
 namespace {
@@ -144,7 +146,7 @@ TEST_F(XdpFailClosed, NothingPassesWhileInterfacesAreTakenUpAgain) {
     router.remake_link("s");
     const std::uint64_t before = stats()["processed_dropped"];
     until([&] {
-      send(client, "drop");
+      for (int i = 0; i < 20; ++i) send(client, "drop");  // some are in the lane at the time
       ::usleep(200);
       return stats()["processed_dropped"] > before;
     });
@@ -156,6 +158,27 @@ class XdpFailClosedFull : public XdpFailClosed {
  protected:
   std::vector<std::string> limits() override { return LivePlane::limits(); }
 };
+
+// Under load there are some whenever an interface changes.
+TEST_F(XdpFailClosedFull, WhatIsInTheLaneWhenInterfacesAreTakenUpAgainDoesNotPass) {
+  std::atomic<bool> enough = false;
+  std::thread sender([&] {
+    while (!enough) send(client, "drop");
+  });
+  std::uint64_t dropped = 0;
+  until([&] {
+    router.remake_link("s");
+    const std::uint64_t before = stats()["processed_dropped"];
+    until([&] { return stats()["processed_dropped"] > before; });  // it is taken up
+    dropped = stats()["xdp_dropped_reopening"];
+    return dropped > 0;
+  });
+  enough = true;
+  sender.join();
+  until([&] { return stats()["in_flight"] == 0; });
+  EXPECT_EQ(received(), 0);
+  EXPECT_EQ(stats()["xdp_passed_reopening"], 0u);
+}
 
 TEST_F(XdpFailClosedFull, WhatThereIsNoRoomForDoesNotPass) {
   overfill_a_stopped_forwarder(2500);  // the lane holds 2,048

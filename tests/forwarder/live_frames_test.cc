@@ -228,6 +228,32 @@ TEST_P(LiveFrames, SignallingAndTheNodesOwnAddressesReachNoModule) {
   EXPECT_EQ(s["passed_by_signalling"] + s["passed_by_reserved"], 0u);  // the plane itself left them alone
 }
 
+// Whoever could choose how to look to go around a module would.
+TEST_P(LiveFrames, WhateverTheKernelForwardsReachesTheModule) {
+  std::vector<Bytes> packets;
+  for (const char* source : {"240.0.0.1", "169.254.1.1", "0.1.2.3"})
+    packets.push_back(make_udp({source, "10.0.2.2", 4000, 5060, "drop v4"}));
+  packets.push_back(udp6_with_extensions(5060, 9, "drop v6"));
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    SCOPED_TRACE(i);
+    send_packet(packets[i]);
+    until([&] { return stats()["processed_dropped"] == i + 1; });
+  }
+}
+
+// With the egress link's MTU smaller than the packet, which may be cut, the xdp plane leaves both to the kernel.
+TEST_P(LiveFrames, WhatHasToBeCutArrivesAllTheSame) {
+  router.run("ip", {"link", "set", "to_s", "mtu", "1280"});
+  all_is_well();
+  const std::string long_one(1400, 'x');
+  send_packet(make_udp({"10.0.1.1", "10.0.2.2", 4000, 5060, long_one}));
+  EXPECT_EQ(receive(server), long_one);
+  auto s = stats();
+  EXPECT_EQ(s["bypass_icmp"], 0u);
+  EXPECT_EQ(s["bypass_oversize"], plane() == "xdp" ? 1u : 0u);
+  ends_well();
+}
+
 TEST_P(LiveFrames, ManagementAddressesReachNoModule) {
   tell(ipc::SetReserved{{*Prefix::parse("10.0.2.2")}});
   stats();  // it is in force

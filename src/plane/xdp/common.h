@@ -87,14 +87,15 @@ NSX_ASSERT(sizeof(struct nsx_port) == 16);
 
 /* Lies directly before the frame in XDP metadata. `egress` 0: the kernel must route it. */
 struct nsx_meta {
-  __u32 magic;
+  __u16 magic;
+  __u16 fail_closed; /* 1: rather dropped than passed by */
   __u32 egress; /* ifindex the FIB names; one without a socket is the kernel's to send on */
   __u8 destination_mac[6];
   __u8 source_mac[6];
   __u32 ingress; /* ifindex */
 };
 NSX_ASSERT(sizeof(struct nsx_meta) == 24);
-#define NSX_META_MAGIC 0x4e535844u
+#define NSX_META_MAGIC 0x4e53u
 
 /* A frame of packet memory that is ready to leave, from its Ethernet header on. */
 struct nsx_departure {
@@ -149,12 +150,12 @@ enum nsx_counter {
   NSX_BYPASS_MALFORMED,
   NSX_BYPASS_VLAN,
   NSX_BYPASS_LOCAL,     /* addressed to the node itself */
-  NSX_BYPASS_ICMP,      /* TTL ends here, or longer than the egress MTU: the kernel answers */
+  NSX_BYPASS_ICMP,      /* TTL ends here, or longer than the egress MTU and not to be cut: the kernel answers */
   NSX_BYPASS_META,      /* no room for the metadata */
   NSX_BYPASS_SIGNALLING, /* UDP port 270 is gistd's */
   NSX_BYPASS_SCOPE,     /* frame to another station, or an address that no router forwards */
   NSX_BYPASS_ROUTE,     /* forwarding is off there, or the route says blackhole, prohibit, unreachable */
-  NSX_BYPASS_OVERSIZE,  /* longer than NSX_PACKET_MAX */
+  NSX_BYPASS_OVERSIZE,  /* longer than NSX_PACKET_MAX, or than the egress MTU: the kernel cuts it */
   NSX_BYPASS_FULL,      /* no free frame in the worker's lane */
   NSX_DROPPED_FAIL_CLOSED, /* late, or no free frame, and the filter asked for fail-closed */
   NSX_EXCHANGED,        /* left in a frame that had come in */

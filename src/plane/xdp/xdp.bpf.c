@@ -18,6 +18,7 @@
 #define AF_INET6 10
 #define SIGNALLING_PORT 270 // GIST, RFC 5971
 #define EXTENSIONS_MAX 6
+#define PROTOCOL_UNREAD 255 // reserved, in no packet
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -134,6 +135,7 @@ struct headers {
   __u8 ttl;
   __u8 options;
   __u8 tos;
+  __u8 may_be_cut; // IPv4 without "don't fragment"
 };
 
 static __always_inline void masked(__u32 out[4], const __u32 in[4], const __u32 mask[4]) {
@@ -230,12 +232,14 @@ static __always_inline __u32 read_ipv4(void* l3, void* end, struct headers* h) {
   h->ttl = ip->ttl;
   h->tos = ip->tos;
   h->options = ip->ihl > 5;
+  h->may_be_cut = !(ip->frag_off & bpf_htons(0x4000));
   return read_port(l3, end, header_length, h);
 }
 
 static __always_inline int is_extension(__u8 next) { return next == 0 || next == 43 || next == 60 || next == 51; }
 
-// Walks the extension headers as the forwarder's own parser does; a longer row of them is the kernel's.
+// Walks the extension headers as the forwarder's own parser does. What comes after a longer row of them is not known here:
+// filters that ask for no protocol match still, and then the forwarder reads on.
 static __always_inline __u32 read_ipv6(void* l3, void* end, struct headers* h) {
   struct ipv6hdr* ip = l3;
   if ((void*)(ip + 1) > end || ip->version != 6) return NSX_BYPASS_MALFORMED;
@@ -259,18 +263,19 @@ static __always_inline __u32 read_ipv6(void* l3, void* end, struct headers* h) {
     h->options = 1;
   }
   if (next == 44) return NSX_BYPASS_FRAGMENT;
-  if (is_extension(next) || at > length) return NSX_BYPASS_MALFORMED;
-  h->protocol = next;
+  if (at > length) return NSX_BYPASS_MALFORMED;
+  h->protocol = is_extension(next) ? PROTOCOL_UNREAD : next;
   return read_port(l3, end, at, h);
 }
 
-// What a router never forwards: link-local, loopback, unspecified, multicast and broadcast addresses. The FIB does
-// not know: to it a default route covers them.
+// What Linux does not forward as it does the rest: multicast, broadcast, loopback, unspecified and IPv6 link-local
+// addresses. The FIB does not know: to it a default route covers them. No more than that, or whoever sends from another
+// address goes around the modules.
 static __always_inline int out_of_scope(const struct headers* h) {
   if (h->family == 4) {
     __u32 from = bpf_ntohl(h->source[0]), to = bpf_ntohl(h->destination[0]);
-    return to >> 28 >= 0xe || from >> 28 >= 0xe || to >> 24 == 127 || from >> 24 == 127 || to >> 24 == 0 ||
-           from >> 24 == 0 || to >> 16 == 0xa9fe || from >> 16 == 0xa9fe;
+    return to >> 28 == 0xe || from >> 28 == 0xe || to >> 24 == 127 || from >> 24 == 127 || !to || !from || to == 0xffffffff ||
+           from == 0xffffffff;
   }
   __u32 from = bpf_ntohl(h->source[0]), to = bpf_ntohl(h->destination[0]);
   if (to >> 24 == 0xff || from >> 24 == 0xff || to >> 22 == 0x3fa || from >> 22 == 0x3fa) return 1;
@@ -435,14 +440,16 @@ int netserv_xdp(struct xdp_md* ctx) {
   if (!port && !closed) return pass(NSX_BYPASS_SOCKET);
   if (port && !same_mac(ethernet->h_dest, port->mac)) return pass(NSX_BYPASS_SCOPE);
 
-  struct nsx_meta route = {.magic = NSX_META_MAGIC, .ingress = ingress};
+  struct nsx_meta route = {.magic = NSX_META_MAGIC, .fail_closed = closed != 0, .ingress = ingress};
   long result = look_up_route(ctx, &h, &route);
   if (result == BPF_FIB_LKUP_RET_NOT_FWDED) return pass(NSX_BYPASS_LOCAL);
+  // The kernel cuts it into fragments and forwards these.
+  int cut = result == BPF_FIB_LKUP_RET_FRAG_NEEDED && h.may_be_cut;
   // The kernel has to tell the sender.
-  if (h.ttl <= 1 || result == BPF_FIB_LKUP_RET_FRAG_NEEDED) return pass(NSX_BYPASS_ICMP);
+  if (h.ttl <= 1 || (result == BPF_FIB_LKUP_RET_FRAG_NEEDED && !cut)) return pass(NSX_BYPASS_ICMP);
   // With forwarding off the FIB was not even asked whether the packet is for the node itself.
   if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH &&
-      result != BPF_FIB_LKUP_RET_UNSUPP_LWT)
+      result != BPF_FIB_LKUP_RET_UNSUPP_LWT && !cut)
     return pass(NSX_BYPASS_ROUTE);
 
   if (!m.found.in_path) {
@@ -451,9 +458,9 @@ int netserv_xdp(struct xdp_md* ctx) {
     return XDP_PASS;
   }
 
-  // The frame as it came, padding and all, must fit too.
+  // The frame as it came, padding and all, must fit too, and the packet into its egress link: the forwarder makes no fragments.
   long length = (long)ctx->data_end - (long)ctx->data;
-  if (h.total_length > NSX_PACKET_MAX || length > NSX_FRAME_MAX)
+  if (cut || h.total_length > NSX_PACKET_MAX || length > NSX_FRAME_MAX)
     return pass(NSX_BYPASS_OVERSIZE);
   if (!port || ctx->rx_queue_index >= port->queues) return closed ? drop_closed() : pass(NSX_BYPASS_SOCKET);
   if (late) return drop_closed();

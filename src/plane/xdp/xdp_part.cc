@@ -41,6 +41,12 @@ XdpPart::FrameNote& XdpPart::note(FrameAddress frame) {
       umem_->bytes(frame - sizeof(nsx_meta) - sizeof(FrameNote), sizeof(FrameNote)).data());
 }
 
+nsx_meta XdpPart::meta(FrameAddress frame) const {
+  nsx_meta meta;
+  std::memcpy(&meta, umem_->bytes(frame - sizeof meta, sizeof meta).data(), sizeof meta);
+  return meta;
+}
+
 XdpPart::XdpPart(XdpProgram& program, const XdpPartOptions& options) : program_(program), options_(options) {}
 
 Result<std::unique_ptr<XdpPart>> XdpPart::create(XdpProgram& program, const XdpPartOptions& options) {
@@ -104,10 +110,13 @@ Status XdpPart::open_port(const XdpInterface& interface, std::uint32_t queue, co
 void XdpPart::close(TimePoint now) {
   if (lane_) program_.set_packet_memory(options_.number, -1);
   for (auto batch = receive(now); !batch.empty(); batch = receive(now)) {  // what was on its way passes by
-    std::vector<forward::Outcome> pass;
-    for (const forward::Packet& p : batch) pass.push_back({p.cookie, forward::Fate::kPass, p.data, p.length});
-    passed_reopening_ += pass.size();
-    finish(pass);
+    std::vector<forward::Outcome> outcomes;
+    for (const forward::Packet& p : batch) {
+      const bool closed = meta(p.cookie & kAddressMask).fail_closed != 0;
+      ++(closed ? dropped_reopening_ : passed_reopening_);
+      outcomes.push_back({p.cookie, closed ? forward::Fate::kDrop : forward::Fate::kPass, p.data, p.length});
+    }
+    finish(outcomes);
   }
   let_go();
   flush();
@@ -168,8 +177,7 @@ std::size_t XdpPart::receive_from_sockets() {
 
 // False, and the frame is free again, if it makes no sense.
 bool XdpPart::take_in(FrameAddress frame, std::uint32_t length, forward::Packet& packet) {
-  nsx_meta meta;
-  std::memcpy(&meta, umem_->bytes(frame - sizeof meta, sizeof meta).data(), sizeof meta);
+  const nsx_meta meta = this->meta(frame);
   auto port = port_of_egress_.find(meta.ingress);
   if (meta.magic != NSX_META_MAGIC || port == port_of_egress_.end() || length < kEthernet + 20 ||
       (is_v6(umem_->bytes(frame + kEthernet, 1).data()) && length < kEthernet + 40)) {
@@ -216,8 +224,7 @@ void XdpPart::to_kernel(FrameAddress frame, std::uint32_t l3_length, Hop hop) {
 }
 
 void XdpPart::forward(FrameAddress frame, std::uint32_t l3_length, bool changed) {
-  nsx_meta meta;
-  std::memcpy(&meta, umem_->bytes(frame - sizeof meta, sizeof meta).data(), sizeof meta);
+  const nsx_meta meta = this->meta(frame);
   auto ethernet = umem_->bytes(frame, kEthernet + l3_length);
   auto packet = ethernet.subspan(kEthernet);
   auto egress = port_of_egress_.find(meta.egress);
@@ -346,6 +353,7 @@ std::map<std::string, std::uint64_t> XdpPart::counters() {
   out["raw_send_failed"] = kernel_->failed();
   out["xdp_bad_metadata"] = bad_metadata_;
   out["xdp_passed_reopening"] = passed_reopening_;
+  out["xdp_dropped_reopening"] = dropped_reopening_;
   out["xdp_frames_missing"] = missing_frames();
   std::size_t held = held_;
   for (const Retired& old : retired_) held += old.held;

@@ -95,6 +95,7 @@ class XdpPart final : public PlanePart {
   std::size_t missing_frames() const;
   void finish_retired(const forward::Outcome& outcome);
   FrameNote& note(FrameAddress frame);
+  nsx_meta meta(FrameAddress frame) const;
   void transmit(std::size_t port, FrameAddress frame, std::uint32_t length);
   enum class Hop : bool { kNone, kOne };
   void to_kernel(FrameAddress frame, std::uint32_t l3_length, Hop hop);
@@ -123,6 +124,7 @@ class XdpPart final : public PlanePart {
   std::uint64_t era_ = 0;  // of umem_: another each time the sockets are opened
   std::vector<Retired> retired_;
   std::uint64_t passed_reopening_ = 0;
+  std::uint64_t dropped_reopening_ = 0;
   std::uint64_t to_kernel_ = 0, to_kernel_failed_ = 0, transmit_full_ = 0, transmitted_ = 0, bad_metadata_ = 0, ttl_ended_ = 0;
 };
 

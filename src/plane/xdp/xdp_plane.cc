@@ -13,6 +13,7 @@ namespace netserv::plane {
 namespace {
 constexpr LogSubject kSubject{.name = "xdp plane"};
 constexpr Duration kAttachAgain = std::chrono::seconds(1);
+constexpr int kReopensInARow = 10;
 }  // namespace
 
 // What the parts are asked to open, and what became of it: written by each part's thread in its own place.
@@ -123,6 +124,7 @@ void XdpPlane::describe() {
                                 interface.queues == 1 ? "queue" : "queues");
     if (interface.vlan_stripping == VlanStripping::kOn) description_ += ", takes VLAN tags off unseen";
   }
+  if (!not_open_.empty()) description_ += (description_.empty() ? "" : "; ") + ("no interface in use: " + not_open_);
   if (parts_.size() == 1) return;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     description_ += fmt::format("; worker {}:", i);
@@ -159,6 +161,7 @@ void XdpPlane::look_around(TimePoint now) {
   const bool again = attach_again_ && now >= *attach_again_;
   if (!egress && !reopen_ && !again) return;
   if (again) attach_again_.reset();
+  egress |= again;  // no news came of what can be attached to now
   for (Interface& interface : interfaces_) {
     unsigned ifindex = ::if_nametoindex(interface.name.c_str());
     bool same = ifindex != 0 && ifindex == interface.ifindex && !news.gone.contains(ifindex);
@@ -176,6 +179,7 @@ void XdpPlane::look_around(TimePoint now) {
       if (ifindex == 0) continue;
       if (Status attached = attach(interface); attached) {
         reopen_ = true;
+        keep_links();  // at once: this process may be killed
       } else {
         interface.refused = attached.error().text;
         attach_again_ = now + kAttachAgain;
@@ -194,28 +198,42 @@ void XdpPlane::look_around(TimePoint now) {
   if (egress)  // after the interfaces: one may be new
     if (Status looked = look_at_egress(); !looked) log_warning(kSubject, "{}", looked.error().message());
   if (reopen_) keep_links();
-  if (reopen_ && !reopening_) reopen(now);
+  if (reopen_ && !reopening_ && now >= reopen_not_before_) reopen(now);
 }
 
 // The kernel forwards meanwhile. No socket is opened before all parts have closed theirs, since a queue has one owner. A
-// socket's place is free again only some time after it was closed: if opening fails it is tried again the next time.
+// socket's place is free again only some time after it was closed: if opening fails it is tried again the next time, and
+// every second if that does not help.
 void XdpPlane::reopen(TimePoint now) {
   for (const Interface& interface : interfaces_) program_->clear_port(interface.ifindex);
   reopening_ = true;
-  on_parts([this, now](std::size_t i) { parts_[i]->close(now); }, [this] {
+  on_parts([this, now](std::size_t i) { parts_[i]->close(now); }, [this, now] {
     reopen_ = false;  // what has changed up to here is taken up
     auto opening = prepare_opening();
     on_parts(
         [this, opening](std::size_t i) {
           opening->sockets[i] = parts_[i]->open(opening->interfaces, opening->zero_copy);
         },
-        [this, opening] {
+        [this, opening, now] {
           reopening_ = false;
           Status opened = take_up(*opening);
-          reopen_ |= !opened;
-          if (opened) log_info(kSubject, "interfaces have changed: {}", description_);
+          if (!opened) return not_opened(opened.error().message(), now);
+          reopen_failures_ = 0;
+          not_open_.clear();
+          describe();
+          log_info(kSubject, "interfaces have changed: {}", description_);
         });
   });
+}
+
+void XdpPlane::not_opened(const std::string& why, TimePoint now) {
+  reopen_ = true;
+  if (++reopen_failures_ < kReopensInARow) return;
+  reopen_not_before_ = now + kAttachAgain;
+  for (Interface& interface : interfaces_) interface.open = false;
+  if (not_open_ != why) log_warning(kSubject, "no interface is in use: {}; tried again every second", why);
+  not_open_ = why;
+  describe();
 }
 
 // Gathers what the ring buffer holds into batches; a record's bytes are good only while it is looked at.

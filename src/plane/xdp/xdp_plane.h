@@ -64,6 +64,7 @@ class XdpPlane final : public LivePlane {
   Status take_up(const Opening& opening);
   void describe();
   void reopen(TimePoint now);
+  void not_opened(const std::string& why, TimePoint now);
   Status look_at_egress();
   void keep_links();
 
@@ -77,6 +78,9 @@ class XdpPlane final : public LivePlane {
   std::optional<TimePoint> attach_again_;
   bool reopen_ = false;     // to be tried again
   bool reopening_ = false;  // the parts are at it
+  int reopen_failures_ = 0;  // in a row
+  TimePoint reopen_not_before_{};
+  std::string not_open_;  // why, if it does not look as if it could be at once
   std::vector<std::byte> copies_bytes_;
   std::vector<forward::Packet> copies_;
   std::string description_;
