@@ -161,6 +161,15 @@ class Testbed:
                 return now
             counts = now
 
+    def seen_by_modules(self, node):
+        """How many packets they have been given, once no more come."""
+        before, now = None, -1
+        while now != before:
+            before = now
+            node.counters_now()
+            now = sum(module["packets"] for module in node.modules())
+        return now
+
     @contextlib.contextmanager
     def on_core(self, core):
         """Processes started within run there."""
