@@ -49,6 +49,11 @@ class Trial:
         return self.offered * (1 - self.loss)
 
     @property
+    def arrival_rate(self):
+        """Arrived a second, with a verdict or without."""
+        return self.offered * self.received / self.sent if self.sent else 0.0
+
+    @property
     def bypassed(self):
         """Share that arrived without a verdict."""
         return (self.received - self.forwarded) / self.sent if self.sent else 0.0

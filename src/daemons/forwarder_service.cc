@@ -21,9 +21,12 @@ namespace {
 
 constexpr LogSubject kSubject{.name = "forwarder"};
 constexpr int kMostMessages = 8;  // before the loop looks at other events
-// Between looks for copies: the shortest while there are some, the longest when there have been none for a while.
+constexpr std::size_t kCopiesATurn = 2048;  // before the loop looks at other events
+// Between looks for copies: when observers have no room for all there are; while there are some; when there have been none for a while.
+constexpr auto kCopiesSoon = std::chrono::microseconds(100);
 constexpr auto kCopiesOften = std::chrono::milliseconds(1);
 constexpr auto kCopiesRarely = std::chrono::milliseconds(32);
+constexpr int kCopiesPatience = 50;  // with those who have no room: this part of what a container has before it counts as stalled
 
 constexpr auto kAddressesInterval = std::chrono::seconds(2);
 
@@ -257,20 +260,30 @@ void ForwarderService::report_plane(const Status& status) {
   send(ipc::PlaneProblem{status.error().message()});
 }
 
-// The kernel gathers copies without waking anyone: a wake-up each would cost more than the copy.
+// The kernel gathers copies without waking anyone: a wake-up each would cost more than the copy. It has more room than a ring, so
+// copies stay there until observers have got on, but none of them holds the others up for long.
 void ForwarderService::take_copies() {
-  forward::Forwarder& core = crew_->first().core();
-  TimePoint now = sys::now();
-  bool some = false;
-  plane_.take_copies([&](std::span<const forward::Packet> copies, std::uint32_t sampled_one_in) {
-    some = true;
-    core.on_copies(copies, sampled_one_in, now);
-  });
-  copies_interval_ = some ? Duration(kCopiesOften) : std::min<Duration>(2 * copies_interval_, kCopiesRarely);
+  ForwarderWorker& worker = crew_->first();
+  const std::size_t at_a_time = ring::slots_of_part(static_cast<std::uint32_t>(crew_->size())) / 2;
+  std::size_t taken = 0;
+  bool more = true;
+  while (more && taken < kCopiesATurn) {
+    const TimePoint now = sys::now();
+    if (!worker.observers_have_room(at_a_time) && now - copies_given_ < options_.crew.limits.stall / kCopiesPatience) break;
+    const std::size_t n = plane_.take_copies(at_a_time, [&](std::span<const forward::Packet> copies, std::uint32_t sampled_one_in) {
+      worker.core().on_copies(copies, sampled_one_in, now);
+    });
+    if (n > 0) copies_given_ = now;
+    taken += n;
+    more = n >= at_a_time;
+  }
+  copies_interval_ = more        ? Duration(kCopiesSoon)
+                     : taken > 0 ? Duration(kCopiesOften)
+                                 : std::clamp<Duration>(2 * copies_interval_, kCopiesOften, kCopiesRarely);
   copies_timer_ = loop_.after(copies_interval_, [this] { take_copies(); });
   std::uint64_t lost = plane_.copies_lost();
-  if (lost != copies_lost_) core.on_copies_lost(lost - std::exchange(copies_lost_, lost));
-  crew_->first().settle();
+  if (lost != copies_lost_) worker.core().on_copies_lost(lost - std::exchange(copies_lost_, lost));
+  worker.settle();
 }
 
 // Each worker finds out by itself; netservd hears of the first one, and when the last one has resumed.

@@ -168,6 +168,14 @@ bool ForwarderWorker::await_answers() {
   return patient_;
 }
 
+bool ForwarderWorker::observers_have_room(std::size_t places) {
+  if (core_.poll(sys::now()) > 0) patient_ = true;
+  return std::ranges::none_of(containers_, [&](const auto& entry) {
+    const auto& [id, container] = entry;
+    return container.ring != nullptr && core_.copies_out(id) > 0 && container.ring->free_slots() < places;
+  });
+}
+
 // Under load packets are let gather for a while rather than taken as soon as there are some: larger batches, fewer
 // changes between the kernel's receive work, this thread and the containers; and the receive work has the core
 // meanwhile, whatever this thread's priority. The fewer there were, the shorter: a core that has time to spare can afford

@@ -90,6 +90,7 @@ class Forwarder {
   const NodeCounters& counters() const { return counters_; }
   const ContainerCounters* counters(ContainerId id) const;
   std::uint32_t in_flight(ContainerId id) const;
+  std::uint32_t copies_out(ContainerId id) const;  // that it has not done with
   std::vector<ContainerId> containers() const;
 
  private:

@@ -189,6 +189,11 @@ std::uint32_t Forwarder::in_flight(ContainerId id) const {
   return lane == nullptr ? 0 : lane->in_flight;
 }
 
+std::uint32_t Forwarder::copies_out(ContainerId id) const {
+  const Lane* lane = find(id);
+  return lane == nullptr ? 0 : lane->copies_out;
+}
+
 std::vector<ContainerId> Forwarder::containers() const {
   std::vector<ContainerId> out;
   for (const auto& lane : lanes_)

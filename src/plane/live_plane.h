@@ -59,9 +59,10 @@ class LivePlane {
   virtual Status want(const std::vector<forward::Wanted>& wanted) = 0;
   // Called every kAliveInterval: interfaces come and go.
   virtual void look_around(TimePoint) {}
-  // Observers' copies of packets that the plane forwards itself, a call for each run sampled alike.
+  // Observers' copies of packets that the plane forwards itself, a call for each run sampled alike; some more than `most` at
+  // most. The others stay with the kernel. Gives how many there were.
   using TakeCopies = std::function<void(std::span<const forward::Packet>, std::uint32_t sampled_one_in)>;
-  virtual void take_copies(const TakeCopies&) {}
+  virtual std::size_t take_copies(std::size_t /*most*/, const TakeCopies&) { return 0; }
   // Copies that there was no room for, since the start.
   virtual std::uint64_t copies_lost() { return 0; }
   // Beside the parts'.

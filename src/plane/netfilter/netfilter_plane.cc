@@ -70,8 +70,8 @@ Status NetfilterPlane::want(const std::vector<forward::Wanted>& wanted) {
   return replaced;
 }
 
-void NetfilterPlane::take_copies(const TakeCopies& take) {
-  if (log_) log_->take(take, sys::now());
+std::size_t NetfilterPlane::take_copies(std::size_t most, const TakeCopies& take) {
+  return log_ ? log_->take(most, take, sys::now()) : 0;
 }
 
 std::string NetfilterPlane::detail() const {

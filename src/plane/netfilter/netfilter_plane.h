@@ -66,7 +66,7 @@ class NetfilterPlane final : public LivePlane {
   std::size_t parts() const override { return parts_.size(); }
   PlanePart& part(std::size_t number) override { return *parts_[number]; }
   Status want(const std::vector<forward::Wanted>& wanted) override;
-  void take_copies(const TakeCopies& take) override;
+  std::size_t take_copies(std::size_t most, const TakeCopies& take) override;
   std::uint64_t copies_lost() override { return log_ ? log_->counters().lost : 0; }
   std::map<std::string, std::uint64_t> counters() override;
 

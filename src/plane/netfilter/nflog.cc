@@ -21,7 +21,6 @@ namespace {
 constexpr std::uint32_t kGatherBytes = 64 * 1024;
 constexpr std::uint32_t kGatherCopies = 64;
 constexpr std::uint32_t kGatherHundredths = 1;  // of a second
-constexpr int kDatagrams = 64;                  // a take(), at most
 
 // As the IP header has it; the bytes may have been cut.
 std::uint32_t ip_length(const std::byte* l3, std::uint32_t there) {
@@ -73,8 +72,9 @@ Status NfLog::configure(std::uint16_t number) {
   return {};
 }
 
-void NfLog::take(const LivePlane::TakeCopies& take, TimePoint now) {
-  for (int i = 0; i < kDatagrams; ++i) {
+std::size_t NfLog::take(std::size_t most, const LivePlane::TakeCopies& take, TimePoint now) {
+  const std::uint64_t before = counters_.copies;
+  while (counters_.copies - before < most) {
     ssize_t n = ::recv(socket_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (n <= 0) break;
     int left = static_cast<int>(n);
@@ -83,6 +83,7 @@ void NfLog::take(const LivePlane::TakeCopies& take, TimePoint now) {
     }
     hand_over(take);  // they lie in the buffer
   }
+  return counters_.copies - before;
 }
 
 void NfLog::read_copy(const void* at, const LivePlane::TakeCopies& take, TimePoint now) {

@@ -27,7 +27,7 @@ class NfLog {
   static Result<std::unique_ptr<NfLog>> open(std::uint16_t number);
 
   // Hands over the copies that are there, a bounded number of messages at a time. Never blocks.
-  void take(const LivePlane::TakeCopies& take, TimePoint now);
+  std::size_t take(std::size_t most, const LivePlane::TakeCopies& take, TimePoint now);
   const LogCounters& counters() const { return counters_; }
 
  private:

@@ -66,16 +66,18 @@ struct XdpProgram::Impl {
   netserv_xdp* skeleton = nullptr;
   ring_buffer* copies = nullptr;
   const std::function<void(const nsx_copy&, std::span<const std::byte>)>* each_copy = nullptr;
+  std::size_t copies_wanted = 0, copies_taken = 0;
   std::map<unsigned, Attachment> attached;
   std::vector<bool> slot_used = std::vector<bool>(NSX_MAX_SOCKETS);
   FilterMaps filters;
 
-  static int on_copy(void* self, void* data, std::size_t size) {
+  // Less than 0: no more.
+  static int on_copy(void* context, void* data, std::size_t size) {
+    Impl& self = *static_cast<Impl*>(context);
     const auto& copy = *static_cast<const nsx_copy*>(data);
     auto* bytes = static_cast<const std::byte*>(data) + sizeof copy;
-    if (size >= sizeof copy + copy.length)
-      (*static_cast<Impl*>(self)->each_copy)(copy, std::span(bytes, copy.length));
-    return 0;
+    if (size >= sizeof copy + copy.length) (*self.each_copy)(copy, std::span(bytes, copy.length));
+    return ++self.copies_taken < self.copies_wanted ? 0 : -1;
   }
 };
 
@@ -256,10 +258,12 @@ Status XdpProgram::set_wake(std::uint32_t worker, int map_fd) {
 }
 
 std::size_t XdpProgram::take_copies(
-    const std::function<void(const nsx_copy&, std::span<const std::byte>)>& each) {
+    std::size_t most, const std::function<void(const nsx_copy&, std::span<const std::byte>)>& each) {
   impl_->each_copy = &each;
-  int n = ring_buffer__consume(impl_->copies);
-  return n > 0 ? static_cast<std::size_t>(n) : 0;
+  impl_->copies_wanted = most;
+  impl_->copies_taken = 0;
+  ring_buffer__consume(impl_->copies);
+  return impl_->copies_taken;
 }
 
 std::map<std::string, std::uint64_t> XdpProgram::counters() const {

@@ -67,7 +67,7 @@ class XdpProgram {
   Status set_wake(std::uint32_t worker, int map_fd);
 
   // Calls `each` for the observers' copies that are there; returns how many.
-  std::size_t take_copies(const std::function<void(const nsx_copy&, std::span<const std::byte>)>& each);
+  std::size_t take_copies(std::size_t most, const std::function<void(const nsx_copy&, std::span<const std::byte>)>& each);
 
   std::uint64_t copies_lost() const { return __atomic_load_n(&state_->copies_lost, __ATOMIC_RELAXED); }
 

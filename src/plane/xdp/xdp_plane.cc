@@ -237,7 +237,7 @@ void XdpPlane::not_opened(const std::string& why, TimePoint now) {
 }
 
 // Gathers what the ring buffer holds into batches; a record's bytes are good only while it is looked at.
-void XdpPlane::take_copies(const TakeCopies& take) {
+std::size_t XdpPlane::take_copies(std::size_t most, const TakeCopies& take) {
   std::uint32_t sampled = 1;
   auto hand_over = [&] {
     if (copies_.empty()) return;
@@ -245,7 +245,7 @@ void XdpPlane::take_copies(const TakeCopies& take) {
     copies_.clear();
     copies_bytes_.clear();
   };
-  program_->take_copies([&](const nsx_copy& copy, std::span<const std::byte> bytes) {
+  const std::size_t taken = program_->take_copies(most, [&](const nsx_copy& copy, std::span<const std::byte> bytes) {
     bool full = copies_.size() == copies_.capacity() || copies_bytes_.size() + bytes.size() > copies_bytes_.capacity();
     if (full || copy.sampled_one_in != sampled) hand_over();
     sampled = copy.sampled_one_in;
@@ -258,6 +258,7 @@ void XdpPlane::take_copies(const TakeCopies& take) {
     packet.received_ns = copy.received_ns;
   });
   hand_over();
+  return taken;
 }
 
 }  // namespace netserv::plane

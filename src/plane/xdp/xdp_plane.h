@@ -46,7 +46,7 @@ class XdpPlane final : public LivePlane {
   Duration gather() const override { return std::chrono::microseconds(150); }
   Status want(const std::vector<forward::Wanted>& wanted) override;
   void look_around(TimePoint now) override;
-  void take_copies(const TakeCopies& take) override;
+  std::size_t take_copies(std::size_t most, const TakeCopies& take) override;
   std::uint64_t copies_lost() override { return program_->copies_lost(); }
   std::map<std::string, std::uint64_t> counters() override { return program_->counters(); }
 
