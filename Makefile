@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 20
+ROUNDS ?= 3
 DEMO_TARGETS := netservd netserv-forwarder netserv-container netserv-launch netserv-compile netserv-fetch netserv-notify gistd nslpd netserv modules
 
 CMAKE := cmake -G Ninja
@@ -39,7 +40,7 @@ bench:
 	@$(APT) build bench
 	@$(CMAKE) -S . -B build -DNETSERV_TESTS=OFF -DNETSERV_BENCH=ON
 	@cmake --build build -j$(JOBS)
-	@bench/run.py build
+	@bench/run.py build --rounds $(ROUNDS)
 
 fuzz:
 	@$(APT) build fuzz

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""run.py BUILD [NAME...]: runs the benchmarks, prints one table, and says which targets of bench/targets.toml are missed.
+"""Runs the benchmarks, prints one table, and says which targets of bench/targets.toml are missed.
 
 A benchmark is a Google Benchmark program BUILD/bin/NAME_bench, or a script bench/NAME_bench.py that takes
 --benchmark_out=FILE and writes the same JSON. Results are kept in BUILD/bench/NAME.json. The scripts of WHOLE_NODE
 print their own table, and write rows of {name, value, unit, baseline, ratio, target}.
 """
 
+import argparse
 import json
 import os
 import re
@@ -58,11 +59,11 @@ def value_of(rows, name, metric):
     return sum(values) / len(values) if values else None
 
 
-def run_whole_node(name, build):
+def run_whole_node(name, build, rounds):
     """Its rows that have a target, judged as lines of the table; empty if it failed."""
     print(f"== {name}", flush=True)
     out = build / "bench" / f"{name}.json"
-    done = subprocess.run(["/usr/bin/python3", HERE / f"{name}.py", "--out", out],
+    done = subprocess.run(["/usr/bin/python3", HERE / f"{name}.py", "--out", out, "--rounds", str(rounds)],
                           env={**os.environ, "NETSERV_BUILD_DIR": str(build)})
     if done.returncode != 0:
         print(f"{name}: ended with status {done.returncode}")
@@ -96,7 +97,13 @@ def judge(target, results):
 
 
 def main():
-    build, names = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     epilog="example: bench/run.py build --rounds 1 ring figure11")
+    parser.add_argument("build", type=Path)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a benchmark; all by default")
+    parser.add_argument("--rounds", type=int, default=3, help="of the scripts that measure a whole node")
+    options = parser.parse_args()
+    build, names = options.build.resolve(), options.names
     out = build / "bench"
     out.mkdir(exist_ok=True)
     results, failed = {}, False
@@ -105,7 +112,7 @@ def main():
         failed |= rows is None
         if rows is not None:
             results[name] = rows
-    whole = {name: run_whole_node(name, build) for name in WHOLE_NODE if not names or name in names}
+    whole = {name: run_whole_node(name, build, options.rounds) for name in WHOLE_NODE if not names or name in names}
     failed |= not all(whole.values())
     targets = tomllib.loads((HERE / "targets.toml").read_text())["target"]
     print("\n== targets")

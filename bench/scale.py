@@ -26,13 +26,13 @@ from rig.testbed import LOAD_CORE, PORT, ROUTER_CORE, Testbed, build_null_module
 MODULE, FILE = "NetServ.bench.Null_1.0.0", "null.wasm"
 FILTERS, SIDE_BY_SIDE, CHAIN = (1, 10, 100, 1000), (1, 4, 16), (1, 2, 4)
 SIZE, SECONDS, GUESS, CEILING = 64, 0.2, 400_000, 4_000_000
-FILTER_ROUNDS = 3
 MEMORY_TARGET = 3_000_000  # private bytes a container
 
 
 class Scale:
-    def __init__(self, bed):
+    def __init__(self, bed, rounds):
         self.bed = bed
+        self.filter_rounds = rounds
         self.rows = []
 
     def rate(self, verdicts, **more):
@@ -59,7 +59,7 @@ class Scale:
     def filters(self):
         """Of one shape; the packets are spread over all of them. A few percent are asked for, so several rounds."""
         rounds = {count: [] for count in FILTERS}
-        for _ in range(FILTER_ROUNDS):
+        for _ in range(self.filter_rounds):
             for count in FILTERS:
                 with self.bed.bare_container("xdp", filters=count) as verdicts:
                     rounds[count].append(self.rate(verdicts, ports=count))
@@ -105,7 +105,7 @@ def run(folder, options, threads):
     with Lab(topology.load(HERE / "figure11.toml"), folder, Build.find(), publishers=names) as lab:
         try:
             bed = Testbed(lab, threads, sink_port=0)
-            scale = Scale(bed)
+            scale = Scale(bed, options.rounds)
             module = build_null_module(lab.build, folder)
             publishers = list(lab.publishers.values())
             for publisher in publishers:  # one web server for all
@@ -134,6 +134,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="JSON rows; the plot lies beside it (default BUILD/bench/scale.json)")
     parser.add_argument("--only", nargs="+", default=kinds, choices=kinds)
+    parser.add_argument("--rounds", type=int, default=3, help="of the filters: a few percent are asked for")
     parser.add_argument("--resident", type=int, default=500, help="how many containers")
     options = parser.parse_args()
     options.out = (options.out or Build.find().folder / "bench" / "scale.json").resolve()
