@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -22,6 +23,7 @@ namespace {
 constexpr LogSubject kSubject{.name = "forwarder"};
 constexpr int kMostMessages = 8;  // before the loop looks at other events
 constexpr std::size_t kCopiesATurn = 2048;  // before the loop looks at other events
+constexpr std::size_t kFewestCopies = 16;   // at a time, however many modules of a container observe
 // Between looks for copies: when observers have no room for all there are; while there are some; when there have been none for a while.
 constexpr auto kCopiesSoon = std::chrono::microseconds(100);
 constexpr auto kCopiesOften = std::chrono::milliseconds(1);
@@ -261,21 +263,27 @@ void ForwarderService::report_plane(const Status& status) {
 }
 
 // The kernel gathers copies without waking anyone: a wake-up each would cost more than the copy. It has more room than a ring, so
-// copies stay there until observers have got on, but none of them holds the others up for long.
+// copies stay there until observers have got on. Whoever does not get on in time loses some, and is not waited for in this turn.
 void ForwarderService::take_copies() {
   ForwarderWorker& worker = crew_->first();
-  const std::size_t at_a_time = ring::slots_of_part(static_cast<std::uint32_t>(crew_->size())) / 2;
+  const std::size_t places = ring::slots_of_part(static_cast<std::uint32_t>(crew_->size())) / 2;
+  const std::size_t at_a_time = std::max(kFewestCopies, places / std::max<std::size_t>(1, worker.core().most_observers()));
+  const Duration patience = options_.crew.limits.stall / kCopiesPatience;
+  std::set<ContainerId> late;
   std::size_t taken = 0;
   bool more = true;
   while (more && taken < kCopiesATurn) {
     const TimePoint now = sys::now();
-    if (!worker.observers_have_room(at_a_time) && now - copies_given_ < options_.crew.limits.stall / kCopiesPatience) break;
+    std::vector<ContainerId> full = worker.observers_without_room(places);
+    std::erase_if(full, [&](ContainerId id) { return late.contains(id); });
+    if (!full.empty() && now - copies_given_ < patience) break;
+    late.insert(full.begin(), full.end());
     const std::size_t n = plane_.take_copies(at_a_time, [&](std::span<const forward::Packet> copies, std::uint32_t sampled_one_in) {
       worker.core().on_copies(copies, sampled_one_in, now);
     });
     if (n > 0) copies_given_ = now;
     taken += n;
-    more = n >= at_a_time;
+    more = n > 0;
   }
   copies_interval_ = more        ? Duration(kCopiesSoon)
                      : taken > 0 ? Duration(kCopiesOften)
@@ -283,7 +291,7 @@ void ForwarderService::take_copies() {
   copies_timer_ = loop_.after(copies_interval_, [this] { take_copies(); });
   std::uint64_t lost = plane_.copies_lost();
   if (lost != copies_lost_) worker.core().on_copies_lost(lost - std::exchange(copies_lost_, lost));
-  worker.settle();
+  if (taken > 0) worker.settle();
 }
 
 // Each worker finds out by itself; netservd hears of the first one, and when the last one has resumed.

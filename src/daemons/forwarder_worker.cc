@@ -168,12 +168,14 @@ bool ForwarderWorker::await_answers() {
   return patient_;
 }
 
-bool ForwarderWorker::observers_have_room(std::size_t places) {
+std::vector<ContainerId> ForwarderWorker::observers_without_room(std::size_t places) {
+  std::vector<ContainerId> out;
+  for (const auto& [id, container] : containers_)
+    if (container.ring != nullptr && core_.copies_out(id) > 0) out.push_back(id);
+  if (out.empty()) return out;  // an idle node looks often
   if (core_.poll(sys::now()) > 0) patient_ = true;
-  return std::ranges::none_of(containers_, [&](const auto& entry) {
-    const auto& [id, container] = entry;
-    return container.ring != nullptr && core_.copies_out(id) > 0 && container.ring->free_slots() < places;
-  });
+  std::erase_if(out, [&](ContainerId id) { return core_.copies_out(id) == 0 || containers_.at(id).ring->free_slots() >= places; });
+  return out;
 }
 
 // Under load packets are let gather for a while rather than taken as soon as there are some: larger batches, fewer

@@ -26,8 +26,8 @@ class ForwarderWorker final : private forward::ForwarderEvents {
   void remove(ContainerId id);
   // Answers, emitted packets, then back to sleep: sets the waiting flags and the stall timer. After every change.
   void settle();
-  // Whether each container that has copies to look at has that many free places in its ring, now that what it has done is taken.
-  bool observers_have_room(std::size_t places);
+  // Containers that have copies to look at and not that many free places in their rings, now that what they have done is taken.
+  std::vector<ContainerId> observers_without_room(std::size_t places);
   // Lets everything in flight pass; the plane delivers nothing more.
   void shut_down();
   // Its share of ForwarderStats.

@@ -91,6 +91,7 @@ class Forwarder {
   const ContainerCounters* counters(ContainerId id) const;
   std::uint32_t in_flight(ContainerId id) const;
   std::uint32_t copies_out(ContainerId id) const;  // that it has not done with
+  std::size_t most_observers() const;              // modules of one container: so many places may a copy take in its ring
   std::vector<ContainerId> containers() const;
 
  private:

@@ -1,5 +1,6 @@
 // Containers: what they may do, their rings, and what happens when one stops answering.
 #include <algorithm>
+#include <bit>
 #include <tuple>
 #include <utility>
 
@@ -192,6 +193,18 @@ std::uint32_t Forwarder::in_flight(ContainerId id) const {
 std::uint32_t Forwarder::copies_out(ContainerId id) const {
   const Lane* lane = find(id);
   return lane == nullptr ? 0 : lane->copies_out;
+}
+
+std::size_t Forwarder::most_observers() const {
+  std::size_t most = 0;
+  for (const auto& lane : lanes_) {
+    if (!lane) continue;
+    std::uint64_t modules = 0;
+    for (const ipc::ModuleFilter& f : table_.filters(lane->number))
+      if (f.observer) modules |= std::uint64_t{1} << f.slot.value();
+    most = std::max<std::size_t>(most, static_cast<std::size_t>(std::popcount(modules)));
+  }
+  return most;
 }
 
 std::vector<ContainerId> Forwarder::containers() const {

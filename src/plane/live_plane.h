@@ -59,8 +59,8 @@ class LivePlane {
   virtual Status want(const std::vector<forward::Wanted>& wanted) = 0;
   // Called every kAliveInterval: interfaces come and go.
   virtual void look_around(TimePoint) {}
-  // Observers' copies of packets that the plane forwards itself, a call for each run sampled alike; some more than `most` at
-  // most. The others stay with the kernel. Gives how many there were.
+  // Observers' copies of packets that the plane forwards itself, at most `most` (16 at least), a call for each run sampled alike.
+  // The others stay with the kernel. Gives how many there were; 0: none is left.
   using TakeCopies = std::function<void(std::span<const forward::Packet>, std::uint32_t sampled_one_in)>;
   virtual std::size_t take_copies(std::size_t /*most*/, const TakeCopies&) { return 0; }
   // Copies that there was no room for, since the start.

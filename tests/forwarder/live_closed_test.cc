@@ -161,13 +161,15 @@ class XdpFailClosedFull : public XdpFailClosed {
 
 // Under load there are some whenever an interface changes.
 TEST_F(XdpFailClosedFull, WhatIsInTheLaneWhenInterfacesAreTakenUpAgainDoesNotPass) {
-  std::atomic<bool> enough = false;
-  std::thread sender([&] {
-    while (!enough) send(client, "drop");
+  std::atomic<bool> enough = false, changing = false;
+  std::thread sender([&] {  // not at the moment in which a route appears: the kernel might see it where the program did not
+    while (!enough) changing ? static_cast<void>(::usleep(100)) : send(client, "drop");
   });
   std::uint64_t dropped = 0;
   until([&] {
+    changing = true;
     router.remake_link("s");
+    changing = false;
     const std::uint64_t before = stats()["processed_dropped"];
     until([&] { return stats()["processed_dropped"] > before; });  // it is taken up
     dropped = stats()["xdp_dropped_reopening"];

@@ -290,6 +290,21 @@ TEST_P(LiveFrames, InterfacesAreRemovedAndMadeAgainOrGetAnotherAddressOrMtu) {
   ends_well();
 }
 
+// The xdp plane sends by what the kernel knows of next hops; the kernel's own forwarding would ask them now and then.
+TEST_P(LiveFrames, ANextHopIsAskedWhetherItIsStillThere) {
+  send(client, "plain");
+  EXPECT_EQ(receive(server), "plain");
+  router.run("sysctl", {"-qw", "net.ipv4.neigh.to_s.delay_first_probe_time=1"});
+  router.run("ip", {"neigh", "change", Router::kServer, "dev", "to_s", "nud", "stale"});
+  auto state = [&] { return router.run("ip", {"neigh", "show", Router::kServer, "dev", "to_s"}); };
+  ASSERT_EQ(state().find("REACHABLE"), std::string::npos);
+  until([&] {
+    send(client, "plain");
+    EXPECT_EQ(receive(server), "plain");
+    return state().find("REACHABLE") != std::string::npos;
+  });
+}
+
 // Nothing tells when another's XDP program has gone.
 TEST_P(LiveFrames, AnInterfaceThatAnotherProgramHoldsIsTakenUpWhenItIsFree) {
   if (plane() != "xdp") return;  // the netfilter plane holds no interface

@@ -44,7 +44,7 @@ Result<std::unique_ptr<NetfilterPlane>> NetfilterPlane::create(const RuleOptions
   }
   NETSERV_TRY(plane->rules_.install());
   if (plane->rules_.can_log()) {
-    if (auto log = NfLog::open(options.queue)) plane->log_ = *std::move(log);
+    if (auto log = NfLog::open(options.queue, std::max(8u, 64u / options.queues))) plane->log_ = *std::move(log);
   }
   return plane;
 }

@@ -19,7 +19,6 @@ namespace netserv::plane {
 namespace {
 
 constexpr std::uint32_t kGatherBytes = 64 * 1024;
-constexpr std::uint32_t kGatherCopies = 64;
 constexpr std::uint32_t kGatherHundredths = 1;  // of a second
 
 // As the IP header has it; the bytes may have been cut.
@@ -40,9 +39,10 @@ std::uint32_t sampled_one_in(const nlattr* prefix) {
 
 }  // namespace
 
-Result<std::unique_ptr<NfLog>> NfLog::open(std::uint16_t number) {
+Result<std::unique_ptr<NfLog>> NfLog::open(std::uint16_t number, std::uint32_t gather) {
   std::unique_ptr<NfLog> log(new NfLog);
   NETSERV_ASSIGN(log->socket_, open_netfilter_socket("nflog"));
+  log->gather_ = gather;
   NETSERV_TRY(log->configure(number));
   return log;
 }
@@ -64,7 +64,7 @@ Status NfLog::configure(std::uint16_t number) {
   mode.copy_mode = NFULNL_COPY_PACKET;
   mnl_attr_put(m, NFULA_CFG_MODE, sizeof mode, &mode);
   mnl_attr_put_u32(m, NFULA_CFG_NLBUFSIZ, htonl(kGatherBytes));
-  mnl_attr_put_u32(m, NFULA_CFG_QTHRESH, htonl(kGatherCopies));
+  mnl_attr_put_u32(m, NFULA_CFG_QTHRESH, htonl(gather_));
   mnl_attr_put_u32(m, NFULA_CFG_TIMEOUT, htonl(kGatherHundredths));
   mnl_attr_put_u16(m, NFULA_CFG_FLAGS, htons(NFULNL_CFG_F_SEQ));
   NETSERV_TRY(ask_netfilter(fd, m, "nflog", "configure"));
@@ -74,7 +74,7 @@ Status NfLog::configure(std::uint16_t number) {
 
 std::size_t NfLog::take(std::size_t most, const LivePlane::TakeCopies& take, TimePoint now) {
   const std::uint64_t before = counters_.copies;
-  while (counters_.copies - before < most) {
+  while (counters_.copies - before + gather_ <= most) {  // a message has up to gather_
     ssize_t n = ::recv(socket_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (n <= 0) break;
     int left = static_cast<int>(n);

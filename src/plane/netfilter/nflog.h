@@ -24,7 +24,7 @@ struct LogCounters {
 class NfLog {
  public:
   // Binds group `number` in this network namespace.
-  static Result<std::unique_ptr<NfLog>> open(std::uint16_t number);
+  static Result<std::unique_ptr<NfLog>> open(std::uint16_t number, std::uint32_t gather);
 
   // Hands over the copies that are there, a bounded number of messages at a time. Never blocks.
   std::size_t take(std::size_t most, const LivePlane::TakeCopies& take, TimePoint now);
@@ -33,6 +33,7 @@ class NfLog {
  private:
   NfLog() : buffer_(kBufferBytes) { packets_.reserve(kBatch); }
   Status configure(std::uint16_t number);
+  std::uint32_t gather_ = 1;
   void read_copy(const void* message, const LivePlane::TakeCopies& take, TimePoint now);
   void hand_over(const LivePlane::TakeCopies& take);
 

@@ -73,6 +73,7 @@ struct nsx_state {
   __u32 lanes_used;
   __u32 reserved;
   __u64 copies_lost;  /* counted by the program, on all CPUs */
+  __u8 next_hops[256]; /* by the last byte of its MAC address: 1 if packets have gone to such a one; the forwarder writes 0 */
 };
 NSX_ASSERT(sizeof(struct nsx_beat) == 64);
 

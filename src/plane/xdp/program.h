@@ -58,6 +58,7 @@ class XdpProgram {
   void set_heartbeat_limit(Duration limit) { state_->heartbeat_limit_ns = static_cast<__u64>(limit.count()); }
 
   // Frames come and go by lanes, not by AF_XDP sockets. Before any interface is attached.
+  std::span<std::uint8_t, 256> next_hops() { return state_->next_hops; }
   void use_lanes(bool on) { state_->lanes_used = on; }
   nsx_lane& lane(std::uint32_t worker) { return lanes_[worker]; }
   // The BPF array that the worker's lane copies to and from (Umem::map_fd); -1: none. Waits, some 20 ms, until no run of the

@@ -442,6 +442,7 @@ int netserv_xdp(struct xdp_md* ctx) {
 
   struct nsx_meta route = {.magic = NSX_META_MAGIC, .fail_closed = closed != 0, .ingress = ingress};
   long result = look_up_route(ctx, &h, &route);
+  if (route.egress && !forwarder->next_hops[route.destination_mac[5]]) forwarder->next_hops[route.destination_mac[5]] = 1;
   if (result == BPF_FIB_LKUP_RET_NOT_FWDED) return pass(NSX_BYPASS_LOCAL);
   // The kernel cuts it into fragments and forwards these.
   int cut = result == BPF_FIB_LKUP_RET_FRAG_NEEDED && h.may_be_cut;
@@ -470,9 +471,9 @@ int netserv_xdp(struct xdp_md* ctx) {
     count(action == XDP_PASS ? NSX_BYPASS_FULL : NSX_REDIRECTED);
     return action;
   }
-  if (bpf_xdp_adjust_meta(ctx, -(int)sizeof route) != 0) return pass(NSX_BYPASS_META);
+  if (bpf_xdp_adjust_meta(ctx, -(int)sizeof route) != 0) return closed ? drop_closed() : pass(NSX_BYPASS_META);
   struct nsx_meta* meta = (void*)(long)ctx->data_meta;
-  if ((void*)(meta + 1) > (void*)(long)ctx->data) return pass(NSX_BYPASS_META);
+  if ((void*)(meta + 1) > (void*)(long)ctx->data) return closed ? drop_closed() : pass(NSX_BYPASS_META);
   __builtin_memcpy(meta, &route, sizeof route);
   count(NSX_REDIRECTED);
   // No socket there (the forwarder is gone): the kernel forwards.

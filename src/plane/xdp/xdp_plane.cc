@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -32,6 +33,8 @@ Result<std::unique_ptr<XdpPlane>> XdpPlane::open(const XdpPlaneOptions& options)
   NETSERV_ASSIGN(plane->program_, XdpProgram::load());
   NETSERV_ASSIGN(auto links, LinkWatch::open());  // before anything is looked at
   plane->links_ = std::make_unique<LinkWatch>(std::move(links));
+  NETSERV_ASSIGN(auto neighbours, Neighbours::open());
+  plane->neighbours_ = std::make_unique<Neighbours>(std::move(neighbours));
   plane->redirects_ = RedirectWatch::open();
   plane->program_->set_heartbeat_limit(options.heartbeat_limit);
   plane->program_->set_workers(options.workers);
@@ -153,9 +156,17 @@ Status XdpPlane::look_at_egress() {
   return chosen;
 }
 
+void XdpPlane::keep_neighbours(TimePoint now) {
+  std::set<unsigned> ifindexes;
+  for (const Interface& interface : interfaces_)
+    if (interface.open) ifindexes.insert(interface.ifindex);
+  neighbours_->keep(program_->next_hops(), ifindexes, now);
+}
+
 // The same name again is the same interface. One that the program can't be attached to (another holds its place) is tried
 // again by time, since nothing tells when it can.
 void XdpPlane::look_around(TimePoint now) {
+  keep_neighbours(now);
   LinkWatch::News news = links_->read();
   bool egress = (redirects_ && redirects_->anything()) || news.any;
   const bool again = attach_again_ && now >= *attach_again_;

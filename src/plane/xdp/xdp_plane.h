@@ -18,6 +18,7 @@
 #include "plane/live_plane.h"
 #include "plane/xdp/interface.h"
 #include "plane/xdp/kept_links.h"
+#include "plane/xdp/neighbours.h"
 #include "plane/xdp/program.h"
 #include "plane/xdp/redirect_target.h"
 #include "plane/xdp/xdp_part.h"
@@ -67,12 +68,14 @@ class XdpPlane final : public LivePlane {
   void not_opened(const std::string& why, TimePoint now);
   Status look_at_egress();
   void keep_links();
+  void keep_neighbours(TimePoint now);
 
   KeptLinks kept_;
   std::unique_ptr<XdpProgram> program_;
   std::vector<std::unique_ptr<XdpPart>> parts_;
   bool zero_copy_ = false;
   std::unique_ptr<LinkWatch> links_;
+  std::unique_ptr<Neighbours> neighbours_;
   std::unique_ptr<RedirectWatch> redirects_;  // none on a kernel that does not tell
   std::vector<Interface> interfaces_;
   std::optional<TimePoint> attach_again_;
