@@ -24,7 +24,8 @@ constexpr LogSubject kSubject{.name = "forwarder"};
 constexpr int kMostMessages = 8;  // before the loop looks at other events
 constexpr std::size_t kCopiesATurn = 2048;  // before the loop looks at other events
 constexpr std::size_t kFewestCopies = 16;   // at a time, however many modules of a container observe
-// Between looks for copies: when observers have no room for all there are; while there are some; when there have been none for a while.
+// Between looks for copies: when observers have no room for all there are; while there are some. When there have been none for a while,
+// look_around() looks.
 constexpr auto kCopiesSoon = std::chrono::microseconds(100);
 constexpr auto kCopiesOften = std::chrono::milliseconds(1);
 constexpr auto kCopiesRarely = std::chrono::milliseconds(32);
@@ -72,7 +73,7 @@ Result<std::unique_ptr<ForwarderService>> ForwarderService::start(sys::EventLoop
   });
   s->reserve_addresses();
   s->addresses_timer_ = loop.every(kAddressesInterval, [s] { s->reserve_addresses(); });
-  s->look_around_timer_ = loop.every(plane::PlanePart::kAliveInterval, [s] { s->plane_.look_around(sys::now()); });
+  s->look_around_timer_ = loop.every(plane::PlanePart::kAliveInterval, [s] { s->look_around(); });
   return service;
 }
 
@@ -251,6 +252,7 @@ ipc::ForwarderStats ForwarderService::sum(const std::vector<ipc::ForwarderStats>
 Status ForwarderService::update_plane() {
   auto wanted = crew_->first().core().wanted();
   bool observed = std::ranges::any_of(wanted, [](const forward::Wanted& w) { return w.observer; });
+  observed_ = observed;
   if (!observed) copies_timer_.reset();
   if (observed && !copies_timer_) copies_timer_ = loop_.after(kCopiesOften, [this] { take_copies(); });
   return plane_.want(wanted);
@@ -260,6 +262,11 @@ void ForwarderService::report_plane(const Status& status) {
   if (status) return;
   log_error(kSubject, "{}", status.error().message());
   send(ipc::PlaneProblem{status.error().message()});
+}
+
+void ForwarderService::look_around() {
+  plane_.look_around(sys::now());
+  if (observed_ && !copies_timer_) take_copies();  // with no timer of its own: an idle node wakes up less often
 }
 
 // The kernel gathers copies without waking anyone: a wake-up each would cost more than the copy. It has more room than a ring, so
@@ -288,7 +295,8 @@ void ForwarderService::take_copies() {
   copies_interval_ = more        ? Duration(kCopiesSoon)
                      : taken > 0 ? Duration(kCopiesOften)
                                  : std::clamp<Duration>(2 * copies_interval_, kCopiesOften, kCopiesRarely);
-  copies_timer_ = loop_.after(copies_interval_, [this] { take_copies(); });
+  copies_timer_.reset();
+  if (copies_interval_ < kCopiesRarely) copies_timer_ = loop_.after(copies_interval_, [this] { take_copies(); });
   std::uint64_t lost = plane_.copies_lost();
   if (lost != copies_lost_) worker.core().on_copies_lost(lost - std::exchange(copies_lost_, lost));
   if (taken > 0) worker.settle();

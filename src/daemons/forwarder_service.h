@@ -63,6 +63,7 @@ class ForwarderService final : private WorkerEvents {
   Status update_plane();
   void report_plane(const Status& status);
   ipc::ForwarderStats sum(const std::vector<ipc::ForwarderStats>& shares);
+  void look_around();
   void take_copies();
 
   void on_stalled(std::size_t worker, ContainerId, std::uint32_t in_flight) override;
@@ -79,6 +80,7 @@ class ForwarderService final : private WorkerEvents {
   sys::EventHandle controlling_, look_around_timer_, copies_timer_, addresses_timer_;
   Duration copies_interval_ = std::chrono::milliseconds(1);
   TimePoint copies_given_{};
+  bool observed_ = false;
   ipc::ForwarderStats stats_;      // as netservd asked last
   std::uint64_t copies_lost_ = 0;  // those that observers have been told of
   std::unique_ptr<ForwarderCrew> crew_;  // its threads end before the rest goes

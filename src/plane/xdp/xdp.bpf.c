@@ -192,7 +192,7 @@ static __always_inline void copy_record(struct xdp_md* ctx, const struct headers
     bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
     return lose_copy();
   }
-  // The forwarder looks every 1 to 32 ms; a wake-up for each copy would cost more than the copy.
+  // The forwarder looks every 1 to 40 ms; a wake-up for each copy would cost more than the copy.
   bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
   count(NSX_COPIES);
 }
