@@ -252,7 +252,7 @@ ipc::ForwarderStats ForwarderService::sum(const std::vector<ipc::ForwarderStats>
 Status ForwarderService::update_plane() {
   auto wanted = crew_->first().core().wanted();
   bool observed = std::ranges::any_of(wanted, [](const forward::Wanted& w) { return w.observer; });
-  observed_ = observed;
+  observers_ = observed ? crew_->first().core().most_observers() : 0;
   if (!observed) copies_timer_.reset();
   if (observed && !copies_timer_) copies_timer_ = loop_.after(kCopiesOften, [this] { take_copies(); });
   return plane_.want(wanted);
@@ -266,7 +266,7 @@ void ForwarderService::report_plane(const Status& status) {
 
 void ForwarderService::look_around() {
   plane_.look_around(sys::now());
-  if (observed_ && !copies_timer_) take_copies();  // with no timer of its own: an idle node wakes up less often
+  if (observers_ > 0 && !copies_timer_) take_copies();  // with no timer of its own: an idle node wakes up less often
 }
 
 // The kernel gathers copies without waking anyone: a wake-up each would cost more than the copy. It has more room than a ring, so
@@ -274,7 +274,7 @@ void ForwarderService::look_around() {
 void ForwarderService::take_copies() {
   ForwarderWorker& worker = crew_->first();
   const std::size_t places = ring::slots_of_part(static_cast<std::uint32_t>(crew_->size())) / 2;
-  const std::size_t at_a_time = std::max(kFewestCopies, places / std::max<std::size_t>(1, worker.core().most_observers()));
+  const std::size_t at_a_time = std::max(kFewestCopies, places / std::max<std::size_t>(1, observers_));
   const Duration patience = options_.crew.limits.stall / kCopiesPatience;
   std::set<ContainerId> late;
   std::size_t taken = 0;

@@ -80,7 +80,7 @@ class ForwarderService final : private WorkerEvents {
   sys::EventHandle controlling_, look_around_timer_, copies_timer_, addresses_timer_;
   Duration copies_interval_ = std::chrono::milliseconds(1);
   TimePoint copies_given_{};
-  bool observed_ = false;
+  std::size_t observers_ = 0;  // modules of one container, at most; 0: nobody observes
   ipc::ForwarderStats stats_;      // as netservd asked last
   std::uint64_t copies_lost_ = 0;  // those that observers have been told of
   std::unique_ptr<ForwarderCrew> crew_;  // its threads end before the rest goes

@@ -62,6 +62,11 @@ class ForwarderTest : public ::testing::Test {
     f.filter.protocol = kProtocolUdp;
     return f;
   }
+  static ipc::ModuleFilter all_udp_observed() {
+    ipc::ModuleFilter f = all_udp();
+    f.observer = true;
+    return f;
+  }
   void set_filters(unsigned id, std::vector<ipc::ModuleFilter> filters) {
     ASSERT_TRUE(forwarder.set_filters(ContainerId(id), std::move(filters)));
   }

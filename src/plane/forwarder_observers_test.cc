@@ -12,8 +12,7 @@ TEST_F(ForwarderTest, ObserversGetCutAndSampledCopies) {
     copies.emplace_back(d.length, d.flags);
     c.verdict = NETSERV_DROP;  // has no effect
   });
-  ipc::ModuleFilter observer = all_udp();
-  observer.observer = true;
+  ipc::ModuleFilter observer = all_udp_observed();
   observer.snap_length = 24;
   observer.sample_one_in = 3;
   set_filters(1, {observer});
@@ -30,9 +29,7 @@ TEST_F(ForwarderTest, ObserversGetCutAndSampledCopies) {
 TEST_F(ForwarderTest, AnObserverIsToldHowManyCopiesItDidNotGet) {
   std::vector<std::uint32_t> lost;
   add(1, [&](const ring::SubmitDescriptor& d, std::span<std::byte>, ring::Completion&) { lost.push_back(d.lost); });
-  ipc::ModuleFilter observer = all_udp();
-  observer.observer = true;
-  set_filters(1, {observer});
+  set_filters(1, {all_udp_observed()});
   inject(600);  // the ring has 512 slots
   EXPECT_EQ(of(1, ContainerCounter::kCopiesLost), 88u);
   while (lost.size() < 512) run(1);
@@ -51,9 +48,7 @@ TEST_F(ForwarderTest, AnObserverIsToldHowManyCopiesItDidNotGet) {
 TEST_F(ForwarderTest, ObserversGetNoCopiesOfWhatIsNoModulesBusiness) {
   std::vector<std::uint32_t> copies;
   add(1, [&](const ring::SubmitDescriptor& d, std::span<std::byte>, ring::Completion&) { copies.push_back(d.original_length); });
-  ipc::ModuleFilter observer = all_udp();
-  observer.observer = true;
-  set_filters(1, {observer});
+  set_filters(1, {all_udp_observed()});
   forwarder.set_reserved(forward::ReservedAddresses({*Prefix::parse("10.0.2.9")}));
   auto copies_of = [&](Bytes bytes) {
     forward::Packet copy;

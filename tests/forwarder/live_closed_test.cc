@@ -51,10 +51,9 @@ class FailClosed : public LivePlane {
     expect_none_passes(20);
     ::kill(forwarder, SIGCONT);
   }
-  // More than there is room for; all that passes in the end has room at the server.
+  // More than there is room for.
   void overfill_a_stopped_forwarder(std::uint64_t count) {
-    const int bytes = 16 << 20;
-    ASSERT_EQ(::setsockopt(server.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes), 0);
+    make_room_at_the_server();
     stop(forwarder);
     expect_none_passes(count);
     ::kill(forwarder, SIGCONT);

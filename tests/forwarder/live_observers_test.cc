@@ -38,6 +38,11 @@ class LiveObservers : public LivePlane {
   ipc::ModuleFilter observer(Filter filter, std::uint16_t snap_length, std::uint32_t one_in) {
     return {filter, ModuleSlot(3), false, true, snap_length, one_in};
   }
+  // The container's counters.
+  std::map<std::string, std::uint64_t> copies() {
+    tell(ipc::GetForwarderStats{});
+    return answer<ipc::ForwarderStats>().containers.at(0).counters;
+  }
   void see(std::size_t number) {
     until([&] { return watcher->run_once(), seen.size() >= number; });
   }
@@ -72,10 +77,6 @@ TEST_P(LiveObservers, AnObserverThatDoesNothingHoldsNothingUp) {
     send(client, "plain");
     ASSERT_EQ(receive(server), "plain");
   }
-  auto copies = [&] {
-    tell(ipc::GetForwarderStats{});
-    return answer<ipc::ForwarderStats>().containers.at(0).counters;
-  };
   until([&] { return copies()["copies_lost"] + copies()["copies"] >= 600; });
   EXPECT_GT(copies()["copies_lost"], 0u);
 }
@@ -83,8 +84,7 @@ TEST_P(LiveObservers, AnObserverThatDoesNothingHoldsNothingUp) {
 // They wait with the kernel for an observer that gets on.
 TEST_P(LiveObservers, NoneIsLostOfABurstThatARingCannotHold) {
   watch({observer(sip, 64, 1)});
-  const int bytes = 16 << 20;  // a busy machine shall not lose packets on their way
-  ASSERT_EQ(::setsockopt(server.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes), 0);
+  make_room_at_the_server();
   stop(forwarder);
   std::uint64_t arrived = 0;
   for (int i = 0; i < 3000; ++i) send(client, "plain");
@@ -100,8 +100,7 @@ TEST_P(LiveObservers, NoneIsLostOfABurstThatARingCannotHold) {
   });
   std::map<std::string, std::uint64_t> c;
   until([&] {
-    tell(ipc::GetForwarderStats{});
-    c = answer<ipc::ForwarderStats>().containers.at(0).counters;
+    c = copies();
     return c["copies"] + c["copies_lost"] >= arrived;
   });
   enough = true;

@@ -201,6 +201,11 @@ class LivePlane : public ::testing::TestWithParam<const char*> {
     tell(ipc::GetForwarderStats{});
     return answer<ipc::ForwarderStats>().node;
   }
+  // So that what arrives is not lost there, however slow the machine.
+  void make_room_at_the_server() {
+    const int bytes = 16 << 20;
+    ASSERT_EQ(::setsockopt(server.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes), 0);
+  }
   // The plane's own words, as they are now.
   std::string said_of_itself() {
     tell(ipc::GetForwarderStats{});

@@ -217,7 +217,7 @@ Status XdpProgram::set_port(unsigned ifindex, std::span<const int> socket_fds) {
 Status XdpProgram::set_filters(std::span<const forward::Wanted> filters) {
   int keys_fd = bpf_map__fd(impl_->skeleton->maps.filters);
   int shapes_fd = bpf_map__fd(impl_->skeleton->maps.shapes);
-  const FilterMaps before = impl_->filters;
+  const FilterMaps& before = impl_->filters;
   FilterMaps now = before;
   NETSERV_TRY(now.replace(filters));
   std::size_t both = now.keys().size();  // for a moment

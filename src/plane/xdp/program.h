@@ -57,8 +57,9 @@ class XdpProgram {
   void set_workers(std::uint32_t workers) { state_->workers = workers; }
   void set_heartbeat_limit(Duration limit) { state_->heartbeat_limit_ns = static_cast<__u64>(limit.count()); }
 
-  // Frames come and go by lanes, not by AF_XDP sockets. Before any interface is attached.
+  // By the last byte of next hops' MAC addresses: 1 if packets have gone to such a one. The program writes 1, whoever reads it 0.
   std::span<std::uint8_t, 256> next_hops() { return state_->next_hops; }
+  // Frames come and go by lanes, not by AF_XDP sockets. Before any interface is attached.
   void use_lanes(bool on) { state_->lanes_used = on; }
   nsx_lane& lane(std::uint32_t worker) { return lanes_[worker]; }
   // The BPF array that the worker's lane copies to and from (Umem::map_fd); -1: none. Waits, some 20 ms, until no run of the
@@ -67,7 +68,7 @@ class XdpProgram {
   // The BPF ring buffer by which the worker is woken, where its lane is armed.
   Status set_wake(std::uint32_t worker, int map_fd);
 
-  // Calls `each` for the observers' copies that are there; returns how many.
+  // Calls `each` for the observers' copies that are there, at most `most`; returns how many. The others stay in the ring buffer.
   std::size_t take_copies(std::size_t most, const std::function<void(const nsx_copy&, std::span<const std::byte>)>& each);
 
   std::uint64_t copies_lost() const { return __atomic_load_n(&state_->copies_lost, __ATOMIC_RELAXED); }

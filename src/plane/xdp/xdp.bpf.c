@@ -125,6 +125,9 @@ static __always_inline int drop_closed(void) {
   return XDP_DROP;
 }
 
+// The forwarder can't have it.
+static __always_inline int go_without(int closed, __u32 why) { return closed ? drop_closed() : pass(why); }
+
 struct headers {
   __u32 source[4];
   __u32 destination[4];
@@ -463,7 +466,7 @@ int netserv_xdp(struct xdp_md* ctx) {
   long length = (long)ctx->data_end - (long)ctx->data;
   if (cut || h.total_length > NSX_PACKET_MAX || length > NSX_FRAME_MAX)
     return pass(NSX_BYPASS_OVERSIZE);
-  if (!port || ctx->rx_queue_index >= port->queues) return closed ? drop_closed() : pass(NSX_BYPASS_SOCKET);
+  if (!port || ctx->rx_queue_index >= port->queues) return go_without(closed, NSX_BYPASS_SOCKET);
   if (late) return drop_closed();
   if (forwarder->lanes_used) {
     int action = exchange(ctx, &route, (__u64)length, worker);
@@ -471,9 +474,9 @@ int netserv_xdp(struct xdp_md* ctx) {
     count(action == XDP_PASS ? NSX_BYPASS_FULL : NSX_REDIRECTED);
     return action;
   }
-  if (bpf_xdp_adjust_meta(ctx, -(int)sizeof route) != 0) return closed ? drop_closed() : pass(NSX_BYPASS_META);
+  if (bpf_xdp_adjust_meta(ctx, -(int)sizeof route) != 0) return go_without(closed, NSX_BYPASS_META);
   struct nsx_meta* meta = (void*)(long)ctx->data_meta;
-  if ((void*)(meta + 1) > (void*)(long)ctx->data) return closed ? drop_closed() : pass(NSX_BYPASS_META);
+  if ((void*)(meta + 1) > (void*)(long)ctx->data) return go_without(closed, NSX_BYPASS_META);
   __builtin_memcpy(meta, &route, sizeof route);
   count(NSX_REDIRECTED);
   // No socket there (the forwarder is gone): the kernel forwards.

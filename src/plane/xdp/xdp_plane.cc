@@ -108,6 +108,8 @@ Status XdpPlane::take_up(const Opening& opening) {
   }
   for (Interface& interface : interfaces_)
     interface.open = std::ranges::any_of(opening.interfaces, [&](const XdpInterface& o) { return o.ifindex == interface.ifindex; });
+  reopen_failures_ = 0;
+  not_open_.clear();
   describe();
   return {};
 }
@@ -229,9 +231,6 @@ void XdpPlane::reopen(TimePoint now) {
           reopening_ = false;
           Status opened = take_up(*opening);
           if (!opened) return not_opened(opened.error().message(), now);
-          reopen_failures_ = 0;
-          not_open_.clear();
-          describe();
           log_info(kSubject, "interfaces have changed: {}", description_);
         });
   });
