@@ -8,6 +8,8 @@
 #include <array>
 #include <cerrno>
 
+#include "sys/route_socket.h"
+
 namespace netserv::transport {
 namespace {
 
@@ -32,17 +34,6 @@ std::optional<std::uint32_t> number_in(const nlattr* attribute) {
   return mnl_attr_get_u32(attribute);
 }
 
-Result<sys::UniqueFd> route_socket(std::uint32_t groups, bool blocking) {
-  sys::UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK), NETLINK_ROUTE));
-  if (!fd) return fail_errno("rtnetlink", "socket", errno);
-  sockaddr_nl self{};
-  self.nl_family = AF_NETLINK;
-  self.nl_groups = groups;
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&self), sizeof self) != 0)
-    return fail_errno("rtnetlink", "bind", errno);
-  return fd;
-}
-
 using RouteAttributes = std::array<const nlattr*, RTA_MAX + 1>;
 RouteAttributes route_attributes(const nlmsghdr& message) {
   RouteAttributes found{};
@@ -59,9 +50,9 @@ void put_address(nlmsghdr* m, std::uint16_t type, const IpAddress& a) {
 Result<std::unique_ptr<IpNetwork>> IpNetwork::open(Options options) {
   std::unique_ptr<IpNetwork> network(new IpNetwork(options));
   NETSERV_ASSIGN(network->events_,
-                 route_socket(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
-                              RTMGRP_IPV6_ROUTE, false));
-  NETSERV_ASSIGN(network->requests_, route_socket(0, true));
+                 sys::open_route_socket(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
+                                            RTMGRP_IPV6_ROUTE, sys::Blocking::kNo));
+  NETSERV_ASSIGN(network->requests_, sys::open_route_socket(0, sys::Blocking::kYes));
   timeval patience{2, 0};
   ::setsockopt(network->requests_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   NETSERV_TRY(network->load());

@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sys/route_socket.h"
+
 namespace netserv::plane {
 namespace {
 
@@ -50,12 +52,7 @@ VlanStripping stop_vlan_stripping(const std::string& interface) {
 }
 
 Result<LinkWatch> LinkWatch::open() {
-  sys::UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
-  sockaddr_nl self{};
-  self.nl_family = AF_NETLINK;
-  self.nl_groups = RTMGRP_LINK;
-  if (!fd || ::bind(fd.get(), reinterpret_cast<sockaddr*>(&self), sizeof self) != 0)
-    return fail_errno("links", "watching them", errno);
+  NETSERV_ASSIGN(sys::UniqueFd fd, sys::open_route_socket(RTMGRP_LINK, sys::Blocking::kNo));
   return LinkWatch(std::move(fd));
 }
 

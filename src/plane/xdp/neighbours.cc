@@ -9,6 +9,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "plane/netlink_attributes.h"
+#include "sys/route_socket.h"
+
 namespace netserv::plane {
 namespace {
 
@@ -21,11 +24,7 @@ std::size_t address_bytes(std::uint8_t family) { return family == AF_INET ? 4 : 
 }  // namespace
 
 Result<Neighbours> Neighbours::open() {
-  sys::UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
-  sockaddr_nl self{};
-  self.nl_family = AF_NETLINK;
-  if (!fd || ::bind(fd.get(), reinterpret_cast<sockaddr*>(&self), sizeof self) != 0)
-    return fail_errno("neighbours", "asking for them", errno);
+  NETSERV_ASSIGN(sys::UniqueFd fd, sys::open_route_socket(0, sys::Blocking::kNo));
   return Neighbours(std::move(fd));
 }
 
@@ -74,20 +73,13 @@ void Neighbours::look_at(const void* message, const std::set<unsigned>& interfac
     return;
   // Flags that are not named again are taken away.
   Neighbour neighbour{header->ndm_family, header->ndm_ifindex, static_cast<std::uint8_t>(header->ndm_flags & NTF_EXT_LEARNED), {}};
-  bool has_address = false, was_used = false, others = false;
-  const char* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(m));
-  for (auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(m, sizeof(ndmsg)));
-       mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute))); attribute = mnl_attr_next(attribute)) {
-    const auto* value = static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute));
-    if (mnl_attr_get_type(attribute) == NDA_DST && mnl_attr_get_payload_len(attribute) == bytes) {
-      std::memcpy(neighbour.address.data(), value, bytes);
-      has_address = true;
-    }
-    if (mnl_attr_get_type(attribute) == NDA_LLADDR && mnl_attr_get_payload_len(attribute) == kMac)
-      was_used = used_[value[kMac - 1]] != 0;
-    others |= mnl_attr_get_type(attribute) == NDA_FLAGS_EXT;  // the kernel, or who set it, looks after it
-  }
-  if (has_address && was_used && !others) stale_.push_back(neighbour);
+  const auto found = attributes_between<NDA_MAX>(static_cast<const char*>(mnl_nlmsg_get_payload_offset(m, sizeof(ndmsg))),
+                                                 static_cast<const char*>(mnl_nlmsg_get_payload_tail(m)));
+  if (found[NDA_FLAGS_EXT] != nullptr) return;  // the kernel, or who set it, looks after it
+  if (!has_bytes(found[NDA_DST], bytes) || !has_bytes(found[NDA_LLADDR], kMac) || payload_bytes(found[NDA_LLADDR]) != kMac) return;
+  if (used_[static_cast<std::uint8_t>(payload(found[NDA_LLADDR])[kMac - 1])] == 0) return;
+  std::memcpy(neighbour.address.data(), payload(found[NDA_DST]), bytes);
+  stale_.push_back(neighbour);
 }
 
 void Neighbours::tell() {
