@@ -1,6 +1,5 @@
 // How the generated C gets at linear memory: libwabt's loads and stores give way to runtime/wasm/wasm-rt.h's, which
-// read the memory's address once a function instead of after every store (KeepAlive: 1.5 times native before, 1.2
-// after).
+// read the memory's address once a function instead of after every store.
 #pragma once
 
 #include <string>

@@ -58,15 +58,13 @@ NETSERV_UNUSED static uint32_t wasm_rt_grow_externref_table(wasm_rt_externref_ta
 }
 /* Loads and stores, of the one memory that a module has. Its address never changes while an instance lives, so each
  * function reads it once: through the instance it would be read again after every store, as any store might have
- * changed it. The empty asm keeps a load whose value is not used, as it may have to trap. t1: in memory, t2: its
+ * changed it. The compiler is told by its flags (compile/compiler.cc) that a load may trap. t1: in memory, t2: its
  * extension, t3: the value's type. */
 #define NETSERV_PROLOGUE u8* const netserv_base_ = instance->w2c_memory.data
 #define NETSERV_LOAD(name, t1, t2, t3)                               \
   static inline t3 name##_at(const u8* base, u64 addr) {             \
     typedef t1 unaligned __attribute__((aligned(1)));                \
-    const t3 result = (t3)(t2)*(const unaligned*)(base + addr);      \
-    __asm__("" ::"rx"(result));                                      \
-    return result;                                                   \
+    return (t3)(t2)*(const unaligned*)(base + addr);                 \
   }
 #define NETSERV_STORE(name, t1, t2)                                  \
   static inline void name##_at(u8* base, u64 addr, t2 value) {       \
