@@ -63,12 +63,15 @@ constexpr uint64_t each_byte(uint8_t value) { return 0x0101010101010101u * value
 // Not 0 if a byte of `word` is below `limit`, at most 0x80; the lowest bit set then is the top one of the first such byte.
 constexpr uint64_t bytes_below(uint64_t word, uint8_t limit) { return (word - each_byte(limit)) & ~word & each_byte(0x80); }
 
+// What reads a request's bytes is part of its caller: as WebAssembly, a Text or a Cursor that is handed over lies in memory.
+#define KEEPALIVE_INLINE [[gnu::always_inline]] inline
+
 inline bool is(char c, CharClass wanted) { return kChars.of[static_cast<uint8_t>(c)] & wanted; }
 inline bool is_blank(char c) { return is(c, kBlank); }
 inline bool is_digit(char c) { return is(c, kDigit); }
 
 // The first byte in [at, end) that is not of the class, or end. Most of a request's bytes go through here.
-inline const char* end_of_class(const char* at, const char* end, CharClass wanted) {
+KEEPALIVE_INLINE const char* end_of_class(const char* at, const char* end, CharClass wanted) {
   for (; end - at >= 4; at += 4) {
     if (!is(at[0], wanted)) return at;
     if (!is(at[1], wanted)) return at + 1;
@@ -79,7 +82,7 @@ inline const char* end_of_class(const char* at, const char* end, CharClass wante
   return at;
 }
 
-inline Text trim(Text t) {
+KEEPALIVE_INLINE Text trim(Text t) {
   uint32_t from = 0, to = t.size;
   while (from < to && is_blank(t[from])) from++;
   while (to > from && is_blank(t[to - 1])) to--;
@@ -89,7 +92,7 @@ inline Text trim(Text t) {
 // Whether `token` is `lower` in any case. Of token characters, |0x20 makes no two alike but a letter's two cases. Two words
 // that overlap cover all of it.
 template <class Word, uint32_t N>
-bool is_word_by(Text token, const char (&lower)[N]) {
+KEEPALIVE_INLINE bool is_word_by(Text token, const char (&lower)[N]) {
   constexpr uint32_t kSize = N - 1, kLast = kSize - sizeof(Word);
   static_assert(kSize <= 2 * sizeof(Word));
   auto same = [&](uint32_t from) {
@@ -98,7 +101,7 @@ bool is_word_by(Text token, const char (&lower)[N]) {
   return token.size == kSize && same(0) && same(kLast);
 }
 template <uint32_t N>
-bool is_word(Text token, const char (&lower)[N]) {
+KEEPALIVE_INLINE bool is_word(Text token, const char (&lower)[N]) {
   if constexpr (N > 8) return is_word_by<uint64_t>(token, lower);
   else if constexpr (N > 4) return is_word_by<uint32_t>(token, lower);
   else return is_word_by<uint16_t>(token, lower);
@@ -117,20 +120,20 @@ class Cursor {
   bool at_end() const { return at_ == end_; }
   char peek() const { return at_ < end_ ? *at_ : '\0'; }
   // What was gone past since `position`.
-  Text since(uint32_t position) const { return since(begin_ + position); }
+  KEEPALIVE_INLINE Text since(uint32_t position) const { return since(begin_ + position); }
   // Goes past blanks; true if there was one.
-  bool skip_blanks() {
+  KEEPALIVE_INLINE bool skip_blanks() {
     const char* const start = at_;
     while (at_ < end_ && is_blank(*at_)) at_++;
     return at_ != start;
   }
-  bool take(char c) {
+  KEEPALIVE_INLINE bool take(char c) {
     if (at_ == end_ || *at_ != c) return false;
     at_++;
     return true;
   }
   // c with blanks allowed around it, as SLASH, SEMI, EQUAL and COMMA have.
-  bool take_separator(char c) {
+  KEEPALIVE_INLINE bool take_separator(char c) {
     const char* const start = at_;
     skip_blanks();
     if (!take(c)) {
@@ -141,7 +144,7 @@ class Cursor {
     return true;
   }
   // What follows of one class.
-  Text take_all(CharClass wanted) {
+  KEEPALIVE_INLINE Text take_all(CharClass wanted) {
     const char* const start = at_;
     at_ = end_of_class(at_, end_, wanted);
     return since(start);
@@ -152,7 +155,7 @@ class Cursor {
     while (at_ < end_ && accept(*at_)) at_++;
     return since(start);
   }
-  Text token() { return take_all(kToken); }
+  KEEPALIVE_INLINE Text token() { return take_all(kToken); }
   // "..." with \ escapes. False if it does not begin or does not end.
   bool quoted_string() {
     if (!take('"')) return false;
@@ -168,7 +171,7 @@ class Cursor {
   }
   // generic-param: ";" name [ "=" value ], the semicolon still ahead. False at anything else. `value` is empty
   // without "=", and without its quotes looked into. `name_end` is where the name ended.
-  bool parameter(Text& name, Text& value, bool& has_value, uint32_t& name_end) {
+  KEEPALIVE_INLINE bool parameter(Text& name, Text& value, bool& has_value, uint32_t& name_end) {
     if (!take_separator(';')) return false;
     name = token();
     name_end = position();
@@ -187,7 +190,7 @@ class Cursor {
   }
 
  private:
-  Text since(const char* start) const { return {start, static_cast<uint32_t>(at_ - start)}; }
+  KEEPALIVE_INLINE Text since(const char* start) const { return {start, static_cast<uint32_t>(at_ - start)}; }
 
   const char* begin_;
   const char* at_;

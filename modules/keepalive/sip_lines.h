@@ -8,7 +8,7 @@
 namespace keepalive {
 
 // Index of the first byte below 0x20 from `at` on, or t.size.
-inline uint32_t find_control(Text t, uint32_t at) {
+KEEPALIVE_INLINE uint32_t find_control(Text t, uint32_t at) {
   for (; t.size - at >= 8; at += 8)
     if (const uint64_t below = bytes_below(word_at(t.data + at), 0x20)) return at + static_cast<uint32_t>(__builtin_ctzll(below)) / 8;
   while (at < t.size && static_cast<uint8_t>(t[at]) >= 0x20) at++;
@@ -31,7 +31,7 @@ class LineReader {
     return Next::kLine;
   }
   // One header field with its folded lines. `value` is trimmed.
-  Next header(Text& name, Text& value) {
+  KEEPALIVE_INLINE Next header(Text& name, Text& value) {
     const char* const begin = text_.data + at_;
     const char* const stop = text_.data + text_.size;
     if (stop - begin >= 2 && begin[0] == '\r' && begin[1] == '\n') {
@@ -58,7 +58,7 @@ class LineReader {
 
  private:
   // Moves `at` to the CR of the next CRLF.
-  bool find_line_end(uint32_t& at) const {
+  KEEPALIVE_INLINE bool find_line_end(uint32_t& at) const {
     for (;;) {
       at = find_control(text_, at);
       if (at + 2 > text_.size) return false;

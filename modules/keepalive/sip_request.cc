@@ -13,7 +13,7 @@ enum class Header : uint8_t {
 };
 constexpr uint32_t kHeaders = static_cast<uint32_t>(Header::kOther);
 
-Header header_of(Text name) {
+KEEPALIVE_INLINE Header header_of(Text name) {
   if (name.size == 1) {
     switch (name[0] | 0x20) {
       case 'v': return Header::kVia;
@@ -39,7 +39,7 @@ Header header_of(Text name) {
   }
 }
 
-bool skip_parameters(Cursor& cursor) {
+KEEPALIVE_INLINE bool skip_parameters(Cursor& cursor) {
   Text name, value;
   bool has_value;
   uint32_t name_end;
@@ -57,7 +57,7 @@ struct Via {
 };
 
 // One via-parm: "SIP/2.0/UDP host:port;parameters", up to a comma or the end.
-bool parse_via(Cursor& cursor, Via& out) {
+KEEPALIVE_INLINE bool parse_via(Cursor& cursor, Via& out) {
   if (!is_word(cursor.token(), "sip") || !cursor.take_separator('/')) return false;
   if (!is_word(cursor.token(), "2.0") || !cursor.take_separator('/')) return false;
   Text transport = cursor.token();
@@ -91,7 +91,7 @@ bool parse_via(Cursor& cursor, Via& out) {
 }
 
 // All elements of one Via header field; the first of the first is what an answer fills in.
-bool read_via_line(Text value, Request& out) {
+KEEPALIVE_INLINE bool read_via_line(Text value, Request& out) {
   if (out.via_lines == kMaxViaLines) return false;
   Cursor cursor(value);
   for (bool first = out.via_lines == 0;; first = false) {
@@ -111,14 +111,14 @@ bool read_via_line(Text value, Request& out) {
 }
 
 // scheme ":" something, of what has been found to be all kUri.
-bool is_uri(Text uri) {
+KEEPALIVE_INLINE bool is_uri(Text uri) {
   Cursor cursor(uri);
   Text scheme = cursor.take_all(kScheme);
   return !scheme.empty() && !is_digit(scheme[0]) && cursor.take(':') && !cursor.at_end();
 }
 
 // From or To: name-addr or addr-spec, then parameters.
-bool parse_party(Text value, bool& has_tag) {
+KEEPALIVE_INLINE bool parse_party(Text value, bool& has_tag) {
   Cursor cursor(value);
   if (cursor.peek() == '"') {
     if (!cursor.quoted_string()) return false;
@@ -149,7 +149,7 @@ bool parse_party(Text value, bool& has_tag) {
   return true;
 }
 
-bool parse_cseq(Text value, Text method) {
+KEEPALIVE_INLINE bool parse_cseq(Text value, Text method) {
   Cursor cursor(value);
   uint32_t number;
   if (!parse_number(cursor.take_all(kDigit), 0x7fffffff, number) || !cursor.skip_blanks()) return false;
@@ -157,7 +157,7 @@ bool parse_cseq(Text value, Text method) {
 }
 
 // Visible ASCII.
-bool is_call_id(Text value) {
+KEEPALIVE_INLINE bool is_call_id(Text value) {
   const char *at = value.data, *const end = value.data + value.size;
   for (; end - at >= 8; at += 8) {
     const uint64_t word = word_at(at), from_delete_on = ((word + each_byte(1)) | word) & each_byte(0x80);
@@ -168,7 +168,7 @@ bool is_call_id(Text value) {
   return !value.empty();
 }
 
-bool is_keep_alive_event(Text value) {
+KEEPALIVE_INLINE bool is_keep_alive_event(Text value) {
   Cursor cursor(value);
   return is_word(cursor.token(), "keep-alive") && skip_parameters(cursor);
 }
