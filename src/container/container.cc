@@ -119,6 +119,7 @@ std::size_t Container::drain(std::size_t number) {
 
 // One poll over everything but the packets themselves.
 void Container::look_around(bool sleep, const sigset_t& while_asleep) {
+  answer_once_changed();
   polled_.clear();
   polled_sockets_.clear();
   control_->add_to_poll(polled_);
@@ -156,7 +157,19 @@ void Container::look_around(bool sleep, const sigset_t& while_asleep) {
   control_->serve(control);
 }
 
+// A node of many idle containers would else have hundreds of processes woken a second to say the same again.
+void Container::answer_once_changed() {
+  if (!status_asked_) return;
+  ipc::ContainerStatus now = dispatcher_.status();
+  if (status_told_ == now) return;
+  status_asked_ = false;
+  control_->send(now);
+  status_told_ = std::move(now);
+}
+
 ipc::Welcome Container::welcome(std::uint32_t protocol) {
+  status_asked_ = false;
+  status_told_.reset();
   return {protocol, std::string(runtime_.name()), ring_generation_, dispatcher_.modules(),
           {ring::kOldestVersion, ring::kVersion}};
 }
@@ -219,7 +232,7 @@ void Container::handle(const ipc::UnloadModule& request, std::vector<sys::Unique
   control_->send(ipc::ModuleUnloaded{request.module});
 }
 
-void Container::handle(const ipc::GetStatus&, std::vector<sys::UniqueFd>&) { control_->send(dispatcher_.status()); }
+void Container::handle(const ipc::GetStatus&, std::vector<sys::UniqueFd>&) { status_asked_ = true; }
 
 TimePoint Container::now() { return sys::now(); }
 

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,7 @@ class Container final : private dispatch::Surroundings, private ControlServer::H
   bool shares_core() const;
   bool prepare_wait();
   void look_around(bool sleep, const sigset_t& while_asleep);
+  void answer_once_changed();
 
   // ControlServer::Handler
   ipc::Welcome welcome(std::uint32_t protocol) override;
@@ -82,6 +84,8 @@ class Container final : private dispatch::Surroundings, private ControlServer::H
   std::size_t current_ring_ = 0;  // the one whose packets modules are at; timers' and sockets' packets leave by the first
   std::uint64_t ring_generation_ = 0;
   dispatch::Dispatcher dispatcher_;
+  bool status_asked_ = false;
+  std::optional<ipc::ContainerStatus> status_told_;  // to who is connected now
   std::vector<pollfd> polled_;
   std::vector<std::pair<ModuleSlot, int>> polled_sockets_;
   std::array<ring::SubmitDescriptor, NETSERV_BATCH_MAX> descriptors_;

@@ -111,13 +111,33 @@ TEST_F(ContainerTest, ModulesComeTrapAndGoWithoutTouchingTheirNeighbours) {
   EXPECT_EQ(c.through(as_bytes("Drop"), 2)->decided_by, 1);
   ASSERT_TRUE(c.ask<ipc::ModuleUnloaded>(ipc::UnloadModule{ModuleId("two_1")}));
   EXPECT_TRUE(c.through(as_bytes("Drop"), 2)->skipped);
-  EXPECT_EQ(status("one_1").packets, 2u);
-  EXPECT_EQ(status("one_1").traps, 0u);
+  const ipc::ModuleStatus before = status("one_1");
+  EXPECT_EQ(before.packets, 2u);
+  EXPECT_EQ(before.traps, 0u);
 
   // A new ring: no module restarts.
   ASSERT_TRUE(c.attach_ring(2));
   EXPECT_EQ(c.through(as_bytes("Drop me"), 1)->verdict, NETSERV_DROP);
   EXPECT_EQ(status("one_1").packets, 3u);
+}
+
+TEST_F(ContainerTest, IsAskedForItsStatusAndAnswersWhenThereIsSomethingNew) {
+  ASSERT_TRUE(c.attach_ring(1));
+  ASSERT_TRUE(c.load("one_1", 0, packet_module(kModule)));
+  EXPECT_EQ(status("one_1").packets, 0u);
+  ASSERT_TRUE(c.send(ipc::GetStatus{}));
+  ASSERT_TRUE(c.ask<ipc::ModuleUnloaded>(ipc::UnloadModule{ModuleId("absent_1")}));
+  EXPECT_TRUE(c.unasked.empty()) << "it has said the same again";
+  ASSERT_TRUE(c.through(as_bytes("Drop"), 1));
+  auto next = c.wait_for<ipc::ContainerStatus>();
+  ASSERT_TRUE(next) << next.error().message();
+  EXPECT_EQ(next->packets, 1u);
+
+  // Who comes next has been told nothing yet.
+  ASSERT_TRUE(c.send(ipc::GetStatus{}));
+  c.disconnect();
+  ASSERT_TRUE(c.connect());
+  EXPECT_EQ(status("one_1").packets, 1u);
 }
 
 TEST_F(ContainerTest, ForwardsOnWithoutItsControllerAndIsAdoptedAgain) {
@@ -179,8 +199,9 @@ TEST_F(ContainerTest, SeveralRingsDivideTheWindowAndAreExchangedUnderLoadedModul
       seen += ring.slots();
     }
   }
-  EXPECT_EQ(status("one_1").packets, seen);
-  EXPECT_EQ(status("one_1").traps, 0u);
+  const ipc::ModuleStatus after = status("one_1");
+  EXPECT_EQ(after.packets, seen);
+  EXPECT_EQ(after.traps, 0u);
 }
 
 TEST_F(ContainerTest, SleepsAgainOnceItWasWoken) {

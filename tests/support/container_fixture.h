@@ -35,6 +35,7 @@ class ContainerFixture {
   // Hello, and the answer.
   Result<ipc::Welcome> connect(std::uint32_t protocol = ipc::kContainerProtocol);
   void disconnect() { channel_.close(); }
+  Status send(const ipc::ToContainer& message) { return channel_.send(ipc::encode(message)); }
   // Sends, then waits for a message of type Answer; the others that come meanwhile go to `unasked`.
   template <class Answer>
   Result<Answer> ask(const ipc::ToContainer& message, const std::vector<int>& fds = {}) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/log.h"
 #include "daemons/netservd/container_words.h"
 #include "sys/clock.h"
@@ -241,14 +243,17 @@ void ContainerLinks::receive(ContainerId id) {
       continue;
     }
     if (!link->welcome) return cut_off(id, "it spoke before its welcome");
-    if (auto* status = std::get_if<ipc::ContainerStatus>(&*message)) statuses_[id] = *status;
+    if (auto* status = std::get_if<ipc::ContainerStatus>(&*message)) {
+      statuses_[id] = *status;
+      link->asked = false;
+    }
     emit_(node::ContainerSaid{id, link->life, std::move(*message)});
   }
 }
 
 void ContainerLinks::ask_status() {
-  for (const auto& [id, link] : std::map(links_))
-    if (link->welcome) send(id, ipc::GetStatus{}, {});
+  for (const auto& [id, link] : links_)
+    if (link->welcome && !std::exchange(link->asked, true)) send(id, ipc::GetStatus{}, {});
 }
 
 pid_t ContainerLinks::pid_of(ContainerId container) const {

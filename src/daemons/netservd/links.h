@@ -74,6 +74,7 @@ class ContainerLinks {
     TimePoint window;     // since when `heard` counts
     unsigned heard = 0;   // messages
     bool welcome = false;
+    bool asked = false;  // for its status: it answers when there is something new
     std::uint64_t life = 0;
     pid_t pid = 0;
     node::ContainerRecord record;

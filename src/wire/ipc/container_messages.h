@@ -8,7 +8,7 @@
 //   LoadModule                     ModuleLoaded or ModuleFailed
 //   UpdateModule                   ModuleUpdated
 //   UnloadModule                   ModuleUnloaded (also if it was absent)
-//   GetStatus                      ContainerStatus
+//   GetStatus                      ContainerStatus: as soon as it is not what this connection was told last
 //                                  ModuleTrapped, ModuleRestarted, ModuleLog: unasked
 //
 // A container outlives the netservd that started it, and may then meet one of the release before or after. Hello has
