@@ -4,7 +4,11 @@
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
 
+#include <condition_variable>
 #include <mutex>
+
+#include "sys/clock.h"
+#include "sys/inbox.h"
 
 namespace netserv::metrics {
 namespace {
@@ -36,51 +40,76 @@ prometheus::MetricFamily converted(const Family& f) {
   return out;
 }
 
-class Last : public prometheus::Collectable {
+class OnDemand : public prometheus::Collectable {
  public:
+  OnDemand(sys::EventLoop& loop, Duration age, Endpoint::Make make, Duration patience)
+      : age_(age), patience_(patience), make_(std::move(make)), inbox_(loop) {}
+
   std::vector<prometheus::MetricFamily> Collect() const override {
-    std::shared_ptr<const std::vector<Family>> snapshot;
-    {
-      std::lock_guard lock(mutex_);
-      snapshot = snapshot_;
-    }
     std::vector<prometheus::MetricFamily> out;
-    if (snapshot)
+    if (auto snapshot = recent())
       for (const Family& f : *snapshot) out.push_back(converted(f));
     return out;
   }
-  void publish(std::vector<Family> snapshot) {
-    auto next = std::make_shared<const std::vector<Family>>(std::move(snapshot));
+
+  void close() {
     std::lock_guard lock(mutex_);
-    snapshot_ = std::move(next);
+    closed_ = true;
+    changed_.notify_all();
   }
 
  private:
+  using Snapshot = std::shared_ptr<const std::vector<Family>>;
+
+  Snapshot recent() const {
+    std::unique_lock lock(mutex_);
+    auto is_recent = [&] { return snapshot_ != nullptr && sys::now() - made_at_ < age_; };
+    if (is_recent()) return snapshot_;
+    snapshot_.reset();
+    inbox_.post([this] { make(); });
+    changed_.wait_for(lock, patience_, [&] { return snapshot_ != nullptr || closed_; });
+    return snapshot_;
+  }
+
+  void make() const {
+    auto made = std::make_shared<const std::vector<Family>>(make_());
+    std::lock_guard lock(mutex_);
+    snapshot_ = std::move(made);
+    made_at_ = sys::now();
+    changed_.notify_all();
+  }
+
+  const Duration age_, patience_;
+  const Endpoint::Make make_;
   mutable std::mutex mutex_;
-  std::shared_ptr<const std::vector<Family>> snapshot_;
+  mutable std::condition_variable changed_;
+  mutable Snapshot snapshot_;   // these by the mutex
+  mutable TimePoint made_at_;
+  bool closed_ = false;
+  mutable sys::Inbox inbox_;  // goes first: what is in it uses the rest
 };
 
 }  // namespace
 
 struct Endpoint::Impl {
-  std::shared_ptr<Last> last = std::make_shared<Last>();
-  std::unique_ptr<prometheus::Exposer> exposer;
+  std::shared_ptr<OnDemand> on_demand;
+  std::unique_ptr<prometheus::Exposer> exposer;  // goes first: it waits for scrapes
 };
 
 Endpoint::Endpoint(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Endpoint::~Endpoint() = default;
+Endpoint::~Endpoint() { impl_->on_demand->close(); }
 
-Result<std::unique_ptr<Endpoint>> Endpoint::start(const std::string& listen) {
+Result<std::unique_ptr<Endpoint>> Endpoint::start(sys::EventLoop& loop, const std::string& listen, Duration age, Make make,
+                                                  Duration patience) {
   auto impl = std::make_unique<Impl>();
+  impl->on_demand = std::make_shared<OnDemand>(loop, age, std::move(make), patience);
   try {
     impl->exposer = std::make_unique<prometheus::Exposer>(listen, 1);
   } catch (const std::exception& e) {
     return fail(Origin::kOperator, "metrics.listen", listen + ": " + e.what());
   }
-  impl->exposer->RegisterCollectable(impl->last);
+  impl->exposer->RegisterCollectable(impl->on_demand);
   return std::unique_ptr<Endpoint>(new Endpoint(std::move(impl)));
 }
-
-void Endpoint::publish(std::vector<Family> snapshot) { impl_->last->publish(std::move(snapshot)); }
 
 }  // namespace netserv::metrics

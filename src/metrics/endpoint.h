@@ -1,14 +1,17 @@
-// A Prometheus endpoint over a snapshot. The owner publishes whole snapshots from its own thread; scrapes are
-// answered from the last one on the endpoint's threads, and never touch anything else.
+// A Prometheus endpoint. A scrape is answered on the endpoint's thread, with a snapshot that the owner makes on the thread
+// of its loop, for scrapes alone: a node that nobody looks at makes none.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
+#include "sys/event_loop.h"
 
 namespace netserv::metrics {
 
@@ -27,10 +30,13 @@ struct Family {
 
 class Endpoint {
  public:
-  // `listen` is ADDRESS:PORT; path /metrics.
-  static Result<std::unique_ptr<Endpoint>> start(const std::string& listen);
+  using Make = std::function<std::vector<Family>()>;
+  // `listen` is ADDRESS:PORT; path /metrics. `make` runs on the loop's thread, once in `age` at most, however many scrape. A loop
+  // that does not get round to it within `patience` leaves the scrape empty.
+  static Result<std::unique_ptr<Endpoint>> start(sys::EventLoop& loop, const std::string& listen, Duration age, Make make,
+                                                 Duration patience = std::chrono::seconds(5));
+  // On the loop's thread, or before it runs.
   ~Endpoint();
-  void publish(std::vector<Family> snapshot);
 
  private:
   struct Impl;

@@ -86,9 +86,12 @@ Status Netservd::start() {
   controller_ = std::make_unique<node::Controller>(*store_, *this, *this, now);
   forwarder_ = std::make_unique<ForwarderLink>(loop_, config_.forwarder_socket(), own_addresses(config_), emit_event);
   NETSERV_TRY(listen());
+  const Duration refresh = std::chrono::milliseconds(config_.metrics.refresh_ms);
   if (const auto& at = config_.metrics.listen) {
     bool six = at->address.find(':') != std::string::npos;
-    NETSERV_ASSIGN(metrics_, metrics::Endpoint::start((six ? "[" + at->address + "]" : at->address) + ":" + std::to_string(at->port)));
+    NETSERV_ASSIGN(metrics_, metrics::Endpoint::start(
+                                 loop_, (six ? "[" + at->address + "]" : at->address) + ":" + std::to_string(at->port), refresh,
+                                 [this] { return measures_.families(facts(), notifier_->sent(), notifier_->dropped()); }));
   }
 
   const node::Settings settings = node_settings(config_);
@@ -106,11 +109,10 @@ Status Netservd::start() {
   });
   controller_->start(snapshot, settings, cached, refused);
   arm();
-  poll_ = loop_.every(std::chrono::milliseconds(config_.metrics.refresh_ms), [this] {
+  poll_ = loop_.every(refresh, [this] {
     if (forwarder_->up()) forwarder_->send(ipc::GetForwarderStats{});
     containers_->ask_status();
     tell_suppressed_refusals();
-    if (metrics_) metrics_->publish(measures_.families(facts(), notifier_->sent(), notifier_->dropped()));
   });
   return {};
 }
