@@ -56,6 +56,13 @@ class SearchTest(unittest.TestCase):
             with self.subTest(trial=number):
                 self.assertGreater(self.found(Machine(400_000, {number})), 400_000 * 0.95)
 
+    def test_a_disturbance_that_lasts_does_not_decide_once_it_is_over(self):
+        for first in range(1, 12):
+            with self.subTest(first=first):
+                machine = Machine(400_000, range(first, first + 6))
+                best = mlffr.search(machine.trial, 200_000, CEILING)
+                self.assertGreater(best.rate, 400_000 / mlffr.FAR_ABOVE * 0.95)
+
     def test_a_machine_as_fast_as_the_ceiling_or_the_generator(self):
         self.assertEqual(self.found(Machine(2 * CEILING)), CEILING)
         self.assertEqual(self.found(Machine(2 * CEILING), CEILING), CEILING)

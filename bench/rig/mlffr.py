@@ -3,9 +3,22 @@
 LOSS = 0.005
 ATTEMPTS = 2
 LEAST = 1000  # packets a second
+FAR_ABOVE = 1.25  # the answer
 
 
 def search(trial, guess, ceiling, precision=0.02, loss=LOSS):
+    """As search_from(). A disturbance that lasts ends a search far below the machine's limit, and that shows once it is over:
+    a rate far above the answer passes, and the search begins there again."""
+    best = search_from(trial, guess, ceiling, precision, loss)
+    while best is not None and (above := FAR_ABOVE * best.rate) <= ceiling:
+        far = trial(above)
+        if far.loss > loss or far.offered <= 0.97 * above:
+            break
+        best = max(far, search_from(trial, far.rate, ceiling, precision, loss) or far, key=lambda t: t.rate)
+    return best
+
+
+def search_from(trial, guess, ceiling, precision=0.02, loss=LOSS):
     """The highest offered rate that trial(rate) forwards with no more than that loss, as its Trial; None if there is none
     down to LEAST. Starts from a guess, steps out until the answer is between two rates, then halves. Other work on the machine
     also loses packets, so a rate that fails is tried again, ATTEMPTS in all, and once more when the answer is just below it: if
