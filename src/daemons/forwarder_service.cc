@@ -226,21 +226,22 @@ void ForwarderService::handle(const ipc::GetForwarderStats& m) {
   auto shares = std::make_shared<std::vector<ipc::ForwarderStats>>(crew_->size());  // each worker writes its own
   crew_->on_each([shares](std::size_t number, ForwarderWorker& worker) { (*shares)[number] = worker.stats(); },
                  [this, shares] {
-                   stats_ = sum(*shares);
+                   stats_ = sum(std::move(*shares));
                    send(ipc::stats_page(stats_, 0));
                  });
 }
 
-ipc::ForwarderStats ForwarderService::sum(const std::vector<ipc::ForwarderStats>& shares) {
+ipc::ForwarderStats ForwarderService::sum(std::vector<ipc::ForwarderStats> shares) {
   ipc::ForwarderStats all;
   all.node = plane_.counters();
   all.plane_detail = plane_.detail();
   std::map<ContainerId, ipc::ContainerCounters> containers;
-  for (const ipc::ForwarderStats& share : shares) {
+  for (ipc::ForwarderStats& share : shares) {
     for (const auto& [name, value] : share.node) all.node[name] += value;
-    for (const ipc::ContainerCounters& one : share.containers) {
-      containers[one.container].container = one.container;
-      for (const auto& [name, value] : one.counters) containers[one.container].counters[name] += value;
+    for (ipc::ContainerCounters& one : share.containers) {
+      const auto [known, is_new] = containers.try_emplace(one.container, std::move(one));
+      if (is_new) continue;
+      for (const auto& [name, value] : one.counters) known->second.counters[name] += value;
     }
   }
   for (auto& [id, counters] : containers) all.containers.push_back(std::move(counters));

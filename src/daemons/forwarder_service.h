@@ -62,7 +62,7 @@ class ForwarderService final : private WorkerEvents {
   Status make_rings(ContainerId id);
   Status update_plane();
   void report_plane(const Status& status);
-  ipc::ForwarderStats sum(const std::vector<ipc::ForwarderStats>& shares);
+  ipc::ForwarderStats sum(std::vector<ipc::ForwarderStats> shares);
   void look_around();
   void take_copies();
 

@@ -80,12 +80,15 @@ void ForwarderLink::receive() {
     }
     if (auto* ring = std::get_if<ipc::ContainerRing>(&*message)) rings_[ring->container] = std::move(datagram.fds);
     if (auto* stats = std::get_if<ipc::ForwarderStats>(&*message)) {
-      auto progress = pages_.add(*stats);
+      auto progress = pages_.add(std::move(*stats));
       if (progress.next != 0) send(ipc::GetForwarderStats{progress.next});
-      if (progress.all) {
-        stats_ = *std::move(progress.all);
-        reports_++;
-      }
+      if (!progress.all) continue;
+      stats_ = *std::move(progress.all);
+      reports_++;
+      // What decides something is the plane's detail and which containers it knows; an event is dear when there are hundreds.
+      ipc::ForwarderStats known{{}, {}, stats_.plane_detail};
+      for (const ipc::ContainerCounters& c : stats_.containers) known.containers.push_back({c.container, {}});
+      message = std::move(known);
     }
     if (up_) emit_(node::ForwarderSaid{std::move(*message)});
   }
