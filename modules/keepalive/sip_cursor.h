@@ -89,22 +89,32 @@ KEEPALIVE_INLINE Text trim(Text t) {
   return t.sub(from, to - from);
 }
 
-// Whether `token` is `lower` in any case. Of token characters, |0x20 makes no two alike but a letter's two cases. Two words
-// that overlap cover all of it.
+// Whether the bytes at `at` are `text`, once the bits of `fold` are set in each. Two words that overlap cover all of it.
 template <class Word, uint32_t N>
-KEEPALIVE_INLINE bool is_word_by(Text token, const char (&lower)[N]) {
-  constexpr uint32_t kSize = N - 1, kLast = kSize - sizeof(Word);
-  static_assert(kSize <= 2 * sizeof(Word));
+KEEPALIVE_INLINE bool same_by(const char* at, const char (&text)[N], uint8_t fold) {
+  constexpr uint32_t kLast = N - 1 - sizeof(Word);
+  static_assert(N - 1 <= 2 * sizeof(Word));
   auto same = [&](uint32_t from) {
-    return static_cast<Word>(word_at<Word>(token.data + from) | each_byte(0x20)) == word_at<Word>(lower + from);
+    return static_cast<Word>(word_at<Word>(at + from) | each_byte(fold)) == word_at<Word>(text + from);
   };
-  return token.size == kSize && same(0) && same(kLast);
+  return same(0) && same(kLast);
 }
 template <uint32_t N>
+KEEPALIVE_INLINE bool same_bytes(const char* at, const char (&text)[N], uint8_t fold) {
+  if constexpr (N > 8) return same_by<uint64_t>(at, text, fold);
+  else if constexpr (N > 4) return same_by<uint32_t>(at, text, fold);
+  else return same_by<uint16_t>(at, text, fold);
+}
+// |0x20 folds a letter's two cases, and makes no two other characters alike but control characters and those behind the letters.
+inline constexpr uint8_t kAnyCase = 0x20;
+// Whether `token` is `lower` in any case.
+template <uint32_t N>
 KEEPALIVE_INLINE bool is_word(Text token, const char (&lower)[N]) {
-  if constexpr (N > 8) return is_word_by<uint64_t>(token, lower);
-  else if constexpr (N > 4) return is_word_by<uint32_t>(token, lower);
-  else return is_word_by<uint16_t>(token, lower);
+  return token.size == N - 1 && same_bytes(token.data, lower, kAnyCase);
+}
+template <uint32_t N>
+KEEPALIVE_INLINE bool begins_with(Text t, const char (&text)[N], uint8_t fold = 0) {
+  return t.size >= N - 1 && same_bytes(t.data, text, fold);
 }
 
 // All of `t` as decimal, at most `max`.
@@ -130,6 +140,13 @@ class Cursor {
   KEEPALIVE_INLINE bool take(char c) {
     if (at_ == end_ || *at_ != c) return false;
     at_++;
+    return true;
+  }
+  // What begins with `lower`, in any case.
+  template <uint32_t N>
+  KEEPALIVE_INLINE bool take_word(const char (&lower)[N]) {
+    if (!begins_with({at_, static_cast<uint32_t>(end_ - at_)}, lower, kAnyCase)) return false;
+    at_ += N - 1;
     return true;
   }
   // c with blanks allowed around it, as SLASH, SEMI, EQUAL and COMMA have.

@@ -15,6 +15,20 @@ KEEPALIVE_INLINE uint32_t find_control(Text t, uint32_t at) {
   return at;
 }
 
+// The first ':' in [at, end), or end; a control character before it ends the search.
+KEEPALIVE_INLINE const char* find_colon(const char* at, const char* end) {
+  for (; end - at >= 8; at += 8) {
+    const uint64_t word = word_at(at), colons = bytes_below(word ^ each_byte(':'), 1);
+    if (const uint64_t found = colons | bytes_below(word, 0x20)) {
+      at += __builtin_ctzll(found) / 8;
+      return *at == ':' ? at : end;
+    }
+  }
+  for (; at < end && static_cast<uint8_t>(*at) >= 0x20; at++)
+    if (*at == ':') return at;
+  return end;
+}
+
 class LineReader {
  public:
   // `at` must be at most text.size.
@@ -30,7 +44,7 @@ class LineReader {
     at_ = end + 2;
     return Next::kLine;
   }
-  // One header field with its folded lines. `value` is trimmed.
+  // One header field with its folded lines. `name` is all before the colon, which may be no token; `value` is trimmed.
   KEEPALIVE_INLINE Next header(Text& name, Text& value) {
     const char* const begin = text_.data + at_;
     const char* const stop = text_.data + text_.size;
@@ -38,10 +52,9 @@ class LineReader {
       at_ += 2;
       return Next::kEndOfHeaders;
     }
-    const char* colon = end_of_class(begin, stop, kToken);
+    const char* colon = find_colon(begin, stop);
+    if (colon == stop && (colon = colon_after_blanks(begin, stop)) == stop) return Next::kMalformed;
     name = {begin, static_cast<uint32_t>(colon - begin)};
-    while (colon < stop && (*colon == ' ' || *colon == '\t')) colon++;
-    if (name.empty() || colon == stop || *colon != ':') return Next::kMalformed;
     const uint32_t start = static_cast<uint32_t>(colon + 1 - text_.data);
     uint32_t end = start;
     for (;;) {
@@ -57,6 +70,12 @@ class LineReader {
   Text rest() const { return text_.sub(at_); }
 
  private:
+  // With a HTAB before it; `stop` if there is no colon.
+  static const char* colon_after_blanks(const char* at, const char* stop) {
+    at = end_of_class(at, stop, kToken);
+    while (at < stop && (*at == ' ' || *at == '\t')) at++;
+    return at < stop && *at == ':' ? at : stop;
+  }
   // Moves `at` to the CR of the next CRLF.
   KEEPALIVE_INLINE bool find_line_end(uint32_t& at) const {
     for (;;) {

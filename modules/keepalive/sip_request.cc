@@ -39,6 +39,16 @@ KEEPALIVE_INLINE Header header_of(Text name) {
   }
 }
 
+// A header field's name with the blanks behind it. False if that is no token.
+bool take_name(Text& name) {
+  const char* const stop = name.data + name.size;
+  const char* const end = end_of_class(name.data, stop, kToken);
+  for (const char* at = end; at < stop; at++)
+    if (*at != ' ' && *at != '\t') return false;
+  name.size = static_cast<uint32_t>(end - name.data);
+  return !name.empty();
+}
+
 KEEPALIVE_INLINE bool skip_parameters(Cursor& cursor) {
   Text name, value;
   bool has_value;
@@ -58,11 +68,16 @@ struct Via {
 
 // One via-parm: "SIP/2.0/UDP host:port;parameters", up to a comma or the end.
 KEEPALIVE_INLINE bool parse_via(Cursor& cursor, Via& out) {
-  if (!is_word(cursor.token(), "sip") || !cursor.take_separator('/')) return false;
-  if (!is_word(cursor.token(), "2.0") || !cursor.take_separator('/')) return false;
-  Text transport = cursor.token();
-  if (transport.empty() || !cursor.skip_blanks()) return false;
-  out.udp = is_word(transport, "udp");
+  if (cursor.take_word("sip/2.0/udp ")) {  // as nearly everybody writes it
+    cursor.skip_blanks();
+    out.udp = true;
+  } else {
+    if (!is_word(cursor.token(), "sip") || !cursor.take_separator('/')) return false;
+    if (!is_word(cursor.token(), "2.0") || !cursor.take_separator('/')) return false;
+    Text transport = cursor.token();
+    if (transport.empty() || !cursor.skip_blanks()) return false;
+    out.udp = is_word(transport, "udp");
+  }
   uint32_t start = cursor.position();
   if (cursor.take('[')) {
     cursor.take_while([](char c) { return is(c, kHost) || c == ':'; });
@@ -113,6 +128,7 @@ KEEPALIVE_INLINE bool read_via_line(Text value, Request& out) {
 // scheme ":" something, of what has been found to be all kUri.
 KEEPALIVE_INLINE bool is_uri(Text uri) {
   Cursor cursor(uri);
+  if (cursor.take_word("sip:")) return !cursor.at_end();
   Text scheme = cursor.take_all(kScheme);
   return !scheme.empty() && !is_digit(scheme[0]) && cursor.take(':') && !cursor.at_end();
 }
@@ -234,7 +250,7 @@ Kind classify_request(Text datagram, Text method, Kind kind, const Target& targe
   Cursor request_line(line);
   Text uri = request_line.take_all(kUri);
   if (!is_uri(uri) || !request_line.take(' ')) return Kind::kOther;
-  if (!equal_ignoring_case(line.sub(request_line.position()), "SIP/2.0")) return Kind::kOther;
+  if (!is_word(line.sub(request_line.position()), "sip/2.0")) return Kind::kOther;
   if (kind == Kind::kOptions && !is_server_uri(uri, target)) return Kind::kOther;
 
   out.via_lines = 0;
@@ -247,7 +263,11 @@ Kind classify_request(Text datagram, Text method, Kind kind, const Target& targe
     if (next == LineReader::Next::kMalformed) return Kind::kOther;
     if (next == LineReader::Next::kEndOfHeaders) break;
     Header header = header_of(name);
-    if (header == Header::kOther) continue;
+    if (header == Header::kOther) {
+      if (!take_name(name)) return Kind::kOther;
+      header = header_of(name);
+      if (header == Header::kOther) continue;
+    }
     if (header != Header::kVia && header != Header::kRoute && (seen & bit(header))) return Kind::kOther;
     seen |= bit(header);
     bool sound = true, unused;
@@ -284,8 +304,8 @@ Kind classify(Text datagram, const Target& target, Request& out) {
     return datagram == Text("\0\0\0\0") ? Kind::kSilent : Kind::kOther;
   }
   constexpr Text kNotify = "NOTIFY", kOptions = "OPTIONS";
-  if (datagram.sub(0, 7) == Text("NOTIFY ")) return classify_request(datagram, kNotify, Kind::kNotify, target, out);
-  if (datagram.sub(0, 8) == Text("OPTIONS "))
+  if (begins_with(datagram, "NOTIFY ")) return classify_request(datagram, kNotify, Kind::kNotify, target, out);
+  if (begins_with(datagram, "OPTIONS "))
     return classify_request(datagram, kOptions, Kind::kOptions, target, out);
   return Kind::kOther;
 }
