@@ -241,6 +241,21 @@ TEST_P(LiveFrames, WhateverTheKernelForwardsReachesTheModule) {
   }
 }
 
+TEST_P(LiveFrames, RulesByPortDecideAboutTheRoute) {
+  auto closed = router.server_udp(AF_INET, 5061), closed6 = router.server_udp(AF_INET6, 5061);
+  for (const char* family : {"-4", "-6"})
+    router.run("ip", {family, "rule", "add", "pref", "100", "ipproto", "udp", "dport", "5061", "blackhole"});
+  all_is_well();
+  for (std::uint16_t port : {5061, 5060}) {
+    send_packet(make_udp({"10.0.1.1", "10.0.2.2", 4000, port, "v4"}));
+    send_packet(make_udp({"2001:db8:1::1", "2001:db8:2::2", 4000, port, "v6"}));
+  }
+  EXPECT_EQ(receive(server), "v4");
+  EXPECT_EQ(receive(server6), "v6");
+  EXPECT_EQ(receive(closed, MSG_DONTWAIT), "nothing");
+  EXPECT_EQ(receive(closed6, MSG_DONTWAIT), "nothing");
+}
+
 // With the egress link's MTU smaller than the packet, which may be cut, the xdp plane leaves both to the kernel.
 TEST_P(LiveFrames, WhatHasToBeCutArrivesAllTheSame) {
   router.run("ip", {"link", "set", "to_s", "mtu", "1280"});

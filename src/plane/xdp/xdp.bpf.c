@@ -131,7 +131,9 @@ static __always_inline int go_without(int closed, __u32 why) { return closed ? d
 struct headers {
   __u32 source[4];
   __u32 destination[4];
+  __u32 flow; // IPv6: traffic class and flow label, network order
   __u16 port; // destination port, network order; 0 if there is none
+  __u16 source_port;
   __u16 total_length;
   __u8 family;
   __u8 protocol;
@@ -216,7 +218,10 @@ static __always_inline __u32 read_port(void* l3, void* end, __u32 at, struct hea
   __u16* port = l3 + at;
   asm volatile("" : "+r"(port));  // the verifier must see the very pointer that was checked used
   if ((void*)(port + 2) > end) return NSX_BYPASS_MALFORMED;
-  if (h->total_length >= at + 4) h->port = port[1];
+  if (h->total_length >= at + 4) {
+    h->source_port = port[0];
+    h->port = port[1];
+  }
   return 0;
 }
 
@@ -250,6 +255,7 @@ static __always_inline __u32 read_ipv6(void* l3, void* end, struct headers* h) {
   if (length > 0xffff || l3 + length > end) return NSX_BYPASS_MALFORMED;
   h->total_length = length;
   h->family = 6;
+  h->flow = *(__be32*)ip & bpf_htonl(0x0fffffff);
   __builtin_memcpy(h->source, &ip->saddr, 16);
   __builtin_memcpy(h->destination, &ip->daddr, 16);
   h->ttl = ip->hop_limit;
@@ -302,9 +308,10 @@ static __always_inline int forwarder_is_late(const struct nsx_state* s, __u32 wo
   return (__s64)(now_ns - beat) > (__s64)s->heartbeat_limit_ns;
 }
 
+// With all that an `ip rule` may ask about, but a mark (nothing has set one yet) and ports of others than TCP and UDP.
 static __always_inline int look_up_route(struct xdp_md* ctx, const struct headers* h, struct nsx_meta* meta) {
   struct bpf_fib_lookup fib = {.ifindex = ctx->ingress_ifindex, .tot_len = h->total_length,
-                               .l4_protocol = h->protocol};
+                               .l4_protocol = h->protocol, .sport = h->source_port, .dport = h->port};
   if (h->family == 4) {
     fib.family = AF_INET;
     fib.tos = h->tos;
@@ -312,6 +319,7 @@ static __always_inline int look_up_route(struct xdp_md* ctx, const struct header
     fib.ipv4_dst = h->destination[0];
   } else {
     fib.family = AF_INET6;
+    fib.flowinfo = h->flow;
     __builtin_memcpy(fib.ipv6_src, h->source, 16);
     __builtin_memcpy(fib.ipv6_dst, h->destination, 16);
   }
