@@ -140,6 +140,8 @@ class Network:
         if host.spec.router:
             host.set_sysctl("net.ipv4.ip_forward", 1)
             host.set_sysctl("net.ipv6.conf.all.forwarding", 1)
+            # A new namespace has this machine's own; which plane a node takes shall not depend on that.
+            host.run("/bin/sh", "-c", "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$f; done")
         self._add_routes(host)
         if host.spec.nat:
             host.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-o", host.spec.nat, "-j", "MASQUERADE")

@@ -19,7 +19,11 @@ class Choice(unittest.TestCase):
 
         edge.run("iptables", "-A", "FORWARD", "-p", "tcp", "--dport", "4242", "-j", "DROP")
         edge.run("tc", "qdisc", "add", "dev", "eth1", "root", "bfifo")
-        around = "iptables filter FORWARD (1 rule), qdisc bfifo on eth1"
+        edge.run("ip", "xfrm", "policy", "add", "src", "192.0.2.0/24", "dst", "198.51.100.0/24", "dir", "fwd", "action", "block")
+        edge.run("ip", "xfrm", "policy", "add", "src", "192.0.2.0/24", "dst", "198.51.100.0/24", "dir", "in", "action", "block")
+        edge.run("ip", "xfrm", "policy", "setdefault", "fwd", "block")
+        edge.run("sysctl", "-qw", "net.ipv4.conf.eth0.rp_filter=1")
+        around = "iptables filter FORWARD (1 rule), ip xfrm policy (1 rule), ip xfrm default policy, strict rp_filter on eth0, qdisc bfifo on eth1"
         self.restart_forwarder(node)
         self.takes(node, "netfilter", f"xdp would go around {around}; bypass = true allows that")
         until(lambda: processed_by_modules(node) > 500, "the module works on this plane")
@@ -30,6 +34,7 @@ class Choice(unittest.TestCase):
         self.takes(node, "xdp", f"bypass = true: goes around {around}")
         until(lambda: processed_by_modules(node) > 500, "the module works on this plane")
 
+        edge.run("ip", "xfrm", "policy", "setdefault", "fwd", "accept")
         node.bypass = False
         node.plane = "netfilter"
         node.write_config()

@@ -27,8 +27,11 @@ std::string gone_around(const std::vector<std::string>& interfaces, const HostFa
     if (r.count == 0) add(r.where + " policy");
     else add(fmt::format("{} ({} {})", r.where, r.count, r.count == 1 ? "rule" : "rules"));
   }
-  for (const InterfaceFacts& i : facts.interfaces)
-    if (has(interfaces, i.name) && !i.qdisc.empty()) add(fmt::format("qdisc {} on {}", i.qdisc, i.name));
+  for (const InterfaceFacts& i : facts.interfaces) {
+    if (!has(interfaces, i.name)) continue;
+    if (!i.qdisc.empty()) add(fmt::format("qdisc {} on {}", i.qdisc, i.name));
+    if (i.strict_reverse_path) add("strict rp_filter on " + i.name);
+  }
   return out;
 }
 

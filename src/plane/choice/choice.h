@@ -1,6 +1,6 @@
 // Which forwarding plane a node takes, decided from facts about the router: pure.
 //
-// XDP goes around firewall, NAT, conntrack and qdiscs for the packets that match a filter. So `auto` takes it only
+// XDP goes around firewall, NAT, conntrack, qdiscs, IPsec and reverse-path filters for the packets that match a filter. So `auto` takes it only
 // where none of these is in use, or where the configuration allows it with `bypass = true`; else it takes netfilter,
 // and says why.
 #pragma once
@@ -33,10 +33,11 @@ struct InterfaceFacts {
   bool up = false;
   bool has_address = false;  // other than link-local: containers' and bridged interfaces have none
   std::string qdisc;  // one that somebody chose; empty: the kernel's default
+  bool strict_reverse_path = false;  // rp_filter 1; 2, what many distributions set, asks for any route to the source only
   bool operator==(const InterfaceFacts&) const = default;
 };
 
-// Rules on forwarded packets, or a policy other than accept.
+// Rules on forwarded packets, a policy other than accept, or IPsec policies.
 struct RuleFacts {
   std::string where;      // "iptables filter FORWARD"
   unsigned count = 0;     // 0: the policy alone

@@ -66,6 +66,13 @@ TEST(PlaneChoice, AQdiscOnAnInterfaceThatIsNotUsedDoesNotMatter) {
   EXPECT_EQ(choose({}, facts).substr(0, 14), "xdp eth0,eth1:");
 }
 
+TEST(PlaneChoice, AStrictReversePathFilterIsNotGoneAround) {
+  HostFacts facts = router();
+  facts.interfaces[1].strict_reverse_path = true;
+  EXPECT_EQ(choose({}, facts), "netfilter: xdp would go around strict rp_filter on eth0; bypass = true allows that");
+  EXPECT_EQ(choose({PlaneKind::kAuto, {"eth1"}, false}, facts).substr(0, 9), "xdp eth1:");
+}
+
 TEST(PlaneChoice, AutoFallsBackToNetfilter) {
   HostFacts facts = router();
   facts.xdp_problem = "eth0: another XDP program is attached";

@@ -7,6 +7,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 
 #include <algorithm>
 #include <array>
@@ -25,14 +26,19 @@ int call(const nlmsghdr* message, void* function) {
   return MNL_CB_OK;
 }
 
-// Sends a dump request and calls `each` for every message of the answer; returns errno, or 0.
-int dump_once(int bus, std::uint16_t type, std::span<const char> extra, const OnMessage& each) {
+template <class Header>
+std::span<const char> as_chars(const Header& header) {
+  return {reinterpret_cast<const char*>(&header), sizeof header};
+}
+
+// Sends a request with NLM_F_DUMP or NLM_F_ACK, and calls `each` for every message of the answer; returns errno, or 0.
+int exchange(int bus, std::uint16_t type, unsigned flag, std::span<const char> extra, const OnMessage& each) {
   std::unique_ptr<mnl_socket, int (*)(mnl_socket*)> socket(mnl_socket_open(bus), &mnl_socket_close);
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return errno;
   alignas(nlmsghdr) std::array<char, 32768> buffer{};
   nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
   request->nlmsg_type = type;
-  request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flag);
   request->nlmsg_seq = 1;
   std::copy(extra.begin(), extra.end(), static_cast<char*>(mnl_nlmsg_put_extra_header(request, extra.size())));
   if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0) return errno;
@@ -49,11 +55,10 @@ int dump_once(int bus, std::uint16_t type, std::span<const char> extra, const On
 // Again if the table changed meanwhile; `out` gets what `add` makes of each message.
 template <class Out, class Header>
 int dump(int bus, std::uint16_t type, const Header& header, Out& out, void (*add)(const nlmsghdr*, Out&)) {
-  std::span<const char> extra(reinterpret_cast<const char*>(&header), sizeof header);
   int error = EINTR;
   for (int tries = 0; tries < 5 && error == EINTR; ++tries) {
-    out.clear();
-    error = dump_once(bus, type, extra, [&](const nlmsghdr* message) {
+    out = {};
+    error = exchange(bus, type, NLM_F_DUMP, as_chars(header), [&](const nlmsghdr* message) {
       if (mnl_nlmsg_get_payload_len(message) >= sizeof header) add(message, out);
     });
   }
@@ -103,6 +108,12 @@ void add_chain(const nlmsghdr* message, std::vector<NftChain>& out) {
   out.push_back(std::move(chain));
 }
 
+void add_policy(const nlmsghdr* message, IpsecPolicies& out) {
+  if (mnl_nlmsg_get_payload_len(message) < sizeof(xfrm_userpolicy_info)) return;
+  const auto& policy = *static_cast<const xfrm_userpolicy_info*>(mnl_nlmsg_get_payload(message));
+  out.count += policy.dir == XFRM_POLICY_OUT || policy.dir == XFRM_POLICY_FWD;
+}
+
 }  // namespace
 
 Result<std::multimap<unsigned, std::string>> dump_qdiscs() {
@@ -123,6 +134,22 @@ Result<std::vector<NftChain>> dump_nft_chains() {
   // How the kernel says that it has none.
   if (error == EINVAL || error == EOPNOTSUPP || error == EPROTONOSUPPORT) return std::vector<NftChain>{};
   if (error != 0) return fail_errno("nftables", "asking for its chains", error);
+  return out;
+}
+
+Result<IpsecPolicies> dump_ipsec_policies() {
+  IpsecPolicies out;
+  int error = dump(NETLINK_XFRM, XFRM_MSG_GETPOLICY, xfrm_userpolicy_id{}, out, add_policy);
+  if (error == EPROTONOSUPPORT) return IpsecPolicies{};
+  auto add_default = [&](const nlmsghdr* message) {
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(xfrm_userpolicy_default)) return;
+    const auto& other = *static_cast<const xfrm_userpolicy_default*>(mnl_nlmsg_get_payload(message));
+    out.blocks_others = other.fwd == XFRM_USERPOLICY_BLOCK || other.out == XFRM_USERPOLICY_BLOCK;
+  };
+  const xfrm_userpolicy_default any{};
+  if (error == 0) error = exchange(NETLINK_XFRM, XFRM_MSG_GETDEFAULT, NLM_F_ACK, as_chars(any), add_default);
+  if (error == EINVAL) error = 0;  // a kernel before 5.14 has no such default
+  if (error != 0) return fail_errno("IPsec", "asking for its policies", error);
   return out;
 }
 

@@ -1,4 +1,4 @@
-// Two netlink dumps: the qdiscs of interfaces, and nftables' base chains.
+// Netlink dumps: the qdiscs of interfaces, nftables' base chains, and how many IPsec policies there are.
 #pragma once
 
 #include <map>
@@ -21,5 +21,12 @@ struct NftChain {
 };
 // Chains that a hook leads to. None if the kernel has no nftables.
 Result<std::vector<NftChain>> dump_nft_chains();
+
+struct IpsecPolicies {
+  unsigned count = 0;  // that may be about forwarded packets: inbound ones are the node's own
+  bool blocks_others = false;  // `ip xfrm policy setdefault fwd block`, or out
+};
+// None if the kernel has no IPsec.
+Result<IpsecPolicies> dump_ipsec_policies();
 
 }  // namespace netserv::plane

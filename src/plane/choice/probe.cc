@@ -62,6 +62,9 @@ void probe_interfaces(HostFacts& facts) {
   const std::set<std::string> defaults{"noqueue", "noop", "mq", "pfifo_fast", "fq_codel", "fq", "pfifo",
                                        first_word("/proc/sys/net/core/default_qdisc")};
   for (auto& [name, interface] : found) {
+    // The kernel takes the higher of the two.
+    interface.strict_reverse_path = std::max(first_word("/proc/sys/net/ipv4/conf/all/rp_filter"),
+                                             first_word("/proc/sys/net/ipv4/conf/" + name + "/rp_filter")) == "1";
     if (qdiscs) {
       auto [at, end] = qdiscs->equal_range(::if_nametoindex(name.c_str()));
       for (; at != end; ++at)
@@ -114,12 +117,20 @@ void probe_rules(HostFacts& facts) {
   for (const std::string& family : of_tools) probe_tool(facts, family, family + "-nft-save");
 }
 
+void probe_ipsec(HostFacts& facts) {
+  auto policies = dump_ipsec_policies();
+  if (!policies) return not_known(facts, policies.error().message());
+  if (policies->count > 0) facts.rules.push_back({"ip xfrm policy", policies->count, {}, {}});
+  if (policies->blocks_others) facts.rules.push_back({"ip xfrm default", 0, {}, {}});
+}
+
 }  // namespace
 
 HostFacts probe_host() {
   HostFacts facts;
   probe_interfaces(facts);
   probe_rules(facts);
+  probe_ipsec(facts);
   return facts;
 }
 
