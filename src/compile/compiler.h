@@ -15,7 +15,7 @@
 namespace netserv::compile {
 
 // Part of a cached object's name: grows whenever the same .wasm would give another object.
-inline constexpr unsigned kPipelineVersion = 2;
+inline constexpr unsigned kPipelineVersion = 3;
 
 struct BuildOptions {
   std::string compiler = "/usr/bin/gcc";
