@@ -13,6 +13,7 @@ constexpr LogSubject kSubject{{}, {}, "control"};
 constexpr int kMostMessagesARound = 16;  // packets wait meanwhile
 
 bool is_log(const ipc::FromContainer& message) { return std::holds_alternative<ipc::ModuleLog>(message); }
+bool is_status(const ipc::FromContainer& message) { return std::holds_alternative<ipc::ContainerStatus>(message); }
 
 // Counters are what can grow: 64 modules with 64 names of 64 bytes are more than a message holds.
 void drop_counters(ipc::FromContainer& message) {
@@ -32,9 +33,11 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(const std::string& 
 }
 
 void ControlServer::send(ipc::FromContainer message) {
+  if (is_status(message)) std::erase_if(queue_, is_status);
   if (queue_.size() >= kMostQueued) {
-    auto line = std::find_if(queue_.begin(), queue_.end(), is_log);
-    queue_.erase(line != queue_.end() ? line : queue_.begin());
+    auto out = std::find_if(queue_.begin(), queue_.end(), is_log);
+    if (out == queue_.end()) out = std::find_if_not(queue_.begin(), queue_.end(), is_status);
+    queue_.erase(out);
   }
   queue_.push_back(std::move(message));
   flush();

@@ -3,7 +3,7 @@
 // is taken, so a restarted netservd finds its container as it was.
 //
 // Messages to netservd are queued, at most kMostQueued; with nobody there or nobody reading, the oldest log
-// lines go first. One thread.
+// lines go first, and the last status stays: it is not said again. One thread.
 #pragma once
 
 #include <poll.h>
