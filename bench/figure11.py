@@ -60,7 +60,7 @@ class Bench:
 
         rounds = self.results.setdefault((plane, configuration, size), [])
         family = "kernel" if plane == "none" else plane
-        guess = rounds[-1]["rate"] if rounds else GUESS[family]
+        guess = (rounds and rounds[-1]["rate"]) or GUESS[family]
         best = mlffr.search(trial, guess, CEILING)
         rate = best.rate if best else 0.0
         if best is None:
@@ -111,15 +111,17 @@ class Bench:
 
     def plane(self, plane, wanted, options=()):
         bed = self.bed
-        with bed.rules(), bed.busy_polled() if "--busy-poll" in options else contextlib.nullcontext():
+        busy = "--busy-poll" in options
+        with bed.rules(), bed.busy_polled() if busy else contextlib.nullcontext():
             if "3" in wanted:
                 with bed.bare_container(plane, *options) as verdicts:
                     self.measure(plane, "3", verdicts)
-            self.base_line(plane)
+            if not busy:  # interrupts are deferred then: not the base line
+                self.base_line(plane)
             rest = [("5", MONITOR, "netmonitor.wasm", ("netserv.mode=path",)), ("6", KEEPALIVE, "keepalive.wasm", ("swap=off",)),
                     ("4", NULL, "null.wasm", ()), ("5o", MONITOR, "netmonitor.wasm", ("netserv.mode=observe", "netserv.snaplen=64"))]
             for configuration, module, file, properties in rest:
-                if configuration == "4":
+                if configuration == "4" and not busy:
                     self.base_line(plane)
                 if configuration not in wanted:
                     continue
