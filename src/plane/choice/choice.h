@@ -1,8 +1,8 @@
 // Which forwarding plane a node takes, decided from facts about the router: pure.
 //
-// XDP goes around firewall, NAT, conntrack, qdiscs, IPsec and reverse-path filters for the packets that match a filter. So `auto` takes it only
-// where none of these is in use, or where the configuration allows it with `bypass = true`; else it takes netfilter,
-// and says why.
+// XDP goes around firewall, NAT, conntrack, qdiscs, IPsec and reverse-path filters for the packets that match a filter.
+// So `auto` takes it only where none of these is in use (a loose reverse-path filter aside), or where the configuration
+// allows it with `bypass = true`; else it takes netfilter, and says why.
 #pragma once
 
 #include <cstdint>

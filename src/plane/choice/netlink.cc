@@ -147,8 +147,10 @@ Result<IpsecPolicies> dump_ipsec_policies() {
     out.blocks_others = other.fwd == XFRM_USERPOLICY_BLOCK || other.out == XFRM_USERPOLICY_BLOCK;
   };
   const xfrm_userpolicy_default any{};
-  if (error == 0) error = exchange(NETLINK_XFRM, XFRM_MSG_GETDEFAULT, NLM_F_ACK, as_chars(any), add_default);
-  if (error == EINVAL) error = 0;  // a kernel before 5.14 has no such default
+  if (error == 0) {
+    error = exchange(NETLINK_XFRM, XFRM_MSG_GETDEFAULT, NLM_F_ACK, as_chars(any), add_default);
+    if (error == EINVAL) error = 0;  // a kernel before 5.14 has no such default
+  }
   if (error != 0) return fail_errno("IPsec", "asking for its policies", error);
   return out;
 }
