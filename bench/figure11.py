@@ -147,8 +147,8 @@ def median(rounds, key):
     return statistics.median(values) if values else 0.0
 
 
-def rows_of(bench):
-    """One row a number: name, value, unit, the base line it is compared with, their ratio, the least ratio wanted."""
+def rows_of(bench, judged):
+    """One row a number: name, value, unit, the base line it is compared with, their ratio, the least ratio wanted (if judged)."""
     rows = []
     for (plane, configuration, size), rounds in sorted(bench.results.items(), key=lambda i: (i[0][2], i[0][0], i[0][1])):
         base = ("netfilter", "bare", size) if plane == "netfilter" else ("none", "2", size)
@@ -158,13 +158,13 @@ def rows_of(bench):
                "bypassed": median(rounds, "bypassed"), "overload": median(rounds, "overload"),
                "overload_offered": median(rounds, "overload_offered"), "overload_bypassed": median(rounds, "overload_bypassed"),
                "p50_us": median(rounds, "p50_us"), "p99_us": median(rounds, "p99_us"),
-               "paper_kpps": PAPER[size].get(configuration.rstrip("o")) if plane != "own-core" else None}
+               "paper_kpps": PAPER[size].get(configuration.rstrip("o"))}
         if base in bench.results and (base_rate := median(bench.results[base], "rate")):
             row |= {"baseline": f"{size}/{base[0]}/{base[1]}", "ratio": row["value"] / base_rate}
-        if (plane, configuration) in TARGETS and (size == 64 or configuration == "6"):
+        if judged and (plane, configuration) in TARGETS and (size == 64 or configuration == "6"):
             row["target"] = TARGETS[plane, configuration]
         rows.append(row)
-        if plane == "xdp" and row["value"]:
+        if judged and plane == "xdp" and row["value"]:
             rows.append({"name": name + "/overload", "value": row["overload"], "unit": "packets_per_second", "baseline": name,
                          "ratio": row["overload"] / row["value"], "target": 0.8})
     return rows
@@ -193,7 +193,7 @@ def run(folder, options, threads):
                 for plane in options.planes:
                     busy = plane == "xdp" and options.busy_poll
                     bench.plane(plane, options.configurations, ("--busy-poll",) if busy else ())
-            rows = rows_of(bench)
+            rows = rows_of(bench, judged=not options.own_core)
             rows = [generator_row(r) for r in rows if r["name"].endswith("/none/2") and r["value"]] + rows
         except BaseException:
             lab.print_logs()
