@@ -63,8 +63,7 @@ class OnDemand : public prometheus::Collectable {
 
   Snapshot recent() const {
     std::unique_lock lock(mutex_);
-    auto is_recent = [&] { return snapshot_ != nullptr && sys::now() - made_at_ < age_; };
-    if (is_recent()) return snapshot_;
+    if (snapshot_ != nullptr && sys::now() - made_at_ < age_) return snapshot_;
     snapshot_.reset();
     inbox_.post([this] { make(); });
     changed_.wait_for(lock, patience_, [&] { return snapshot_ != nullptr || closed_; });

@@ -25,6 +25,12 @@ Attributes<kLast> attributes_between(const char* at, const char* end) {
   }
   return found;
 }
+// Those behind a message's own header of `header_bytes`.
+template <std::uint16_t kLast>
+Attributes<kLast> attributes_of(const nlmsghdr* message, std::size_t header_bytes) {
+  const char* start = reinterpret_cast<const char*>(message);
+  return attributes_between<kLast>(start + NLMSG_LENGTH(NLMSG_ALIGN(header_bytes)), start + message->nlmsg_len);
+}
 template <std::uint16_t kLast>
 Attributes<kLast> attributes_within(const nlattr* nest) {
   const char* start = reinterpret_cast<const char*>(nest);

@@ -16,6 +16,8 @@
 #include <memory>
 #include <span>
 
+#include "plane/netlink_attributes.h"
+
 namespace netserv::plane {
 namespace {
 
@@ -65,15 +67,6 @@ int dump(int bus, std::uint16_t type, const Header& header, Out& out, void (*add
   return error;
 }
 
-// The attributes of a message or of a nested one, by type.
-template <std::size_t N>
-using Attributes = std::array<const nlattr*, N>;
-template <std::size_t N>
-int collect(const nlattr* attribute, void* data) {
-  auto& found = *static_cast<Attributes<N>*>(data);
-  if (mnl_attr_get_type(attribute) < N) found[mnl_attr_get_type(attribute)] = attribute;
-  return MNL_CB_OK;
-}
 std::string text_of(const nlattr* attribute) {
   if (attribute == nullptr || mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) < 0) return {};
   return mnl_attr_get_str(attribute);
@@ -86,17 +79,14 @@ void add_qdisc(const nlmsghdr* message, std::multimap<unsigned, std::string>& ou
   const auto& about = *static_cast<const tcmsg*>(mnl_nlmsg_get_payload(message));
   // One below the root belongs to the root's.
   if (about.tcm_parent != TC_H_ROOT && about.tcm_parent != TC_H_INGRESS) return;
-  Attributes<TCA_MAX + 1> found{};
-  (void)mnl_attr_parse(message, sizeof(tcmsg), collect<TCA_MAX + 1>, &found);
+  const auto found = attributes_of<TCA_MAX>(message, sizeof(tcmsg));
   out.emplace(static_cast<unsigned>(about.tcm_ifindex), text_of(found[TCA_KIND]));
 }
 
 void add_chain(const nlmsghdr* message, std::vector<NftChain>& out) {
-  Attributes<NFTA_CHAIN_MAX + 1> found{};
-  (void)mnl_attr_parse(message, sizeof(nfgenmsg), collect<NFTA_CHAIN_MAX + 1>, &found);
+  const auto found = attributes_of<NFTA_CHAIN_MAX>(message, sizeof(nfgenmsg));
   if (found[NFTA_CHAIN_HOOK] == nullptr) return;
-  Attributes<NFTA_HOOK_MAX + 1> hook{};
-  (void)mnl_attr_parse_nested(found[NFTA_CHAIN_HOOK], collect<NFTA_HOOK_MAX + 1>, &hook);
+  const auto hook = attributes_within<NFTA_HOOK_MAX>(found[NFTA_CHAIN_HOOK]);
   NftChain chain;
   chain.family = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family;
   chain.table = text_of(found[NFTA_CHAIN_TABLE]);

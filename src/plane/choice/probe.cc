@@ -61,10 +61,10 @@ void probe_interfaces(HostFacts& facts) {
   if (!qdiscs) not_known(facts, qdiscs.error().message());
   const std::set<std::string> defaults{"noqueue", "noop", "mq", "pfifo_fast", "fq_codel", "fq", "pfifo",
                                        first_word("/proc/sys/net/core/default_qdisc")};
+  const std::string for_all = first_word("/proc/sys/net/ipv4/conf/all/rp_filter");
   for (auto& [name, interface] : found) {
     // The kernel takes the higher of the two.
-    interface.strict_reverse_path = std::max(first_word("/proc/sys/net/ipv4/conf/all/rp_filter"),
-                                             first_word("/proc/sys/net/ipv4/conf/" + name + "/rp_filter")) == "1";
+    interface.strict_reverse_path = std::max(for_all, first_word("/proc/sys/net/ipv4/conf/" + name + "/rp_filter")) == "1";
     if (qdiscs) {
       auto [at, end] = qdiscs->equal_range(::if_nametoindex(name.c_str()));
       for (; at != end; ++at)

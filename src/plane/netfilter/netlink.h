@@ -23,8 +23,7 @@ nlmsghdr* start_netfilter_message(void* at, std::uint8_t subsystem, std::uint8_t
                                   std::uint16_t flags);
 template <std::uint16_t kLast>
 Attributes<kLast> attributes_of(const nlmsghdr* message) {
-  const char* start = reinterpret_cast<const char*>(message);
-  return attributes_between<kLast>(start + NLMSG_LENGTH(NLMSG_ALIGN(sizeof(nfgenmsg))), start + message->nlmsg_len);
+  return attributes_of<kLast>(message, sizeof(nfgenmsg));
 }
 // Sends a message that asks for an acknowledgement and waits for it. What else arrives meanwhile is thrown away.
 Status ask_netfilter(int fd, const nlmsghdr* message, const char* subject, const char* what);

@@ -73,8 +73,7 @@ void Neighbours::look_at(const void* message, const std::set<unsigned>& interfac
     return;
   // Flags that are not named again are taken away.
   Neighbour neighbour{header->ndm_family, header->ndm_ifindex, static_cast<std::uint8_t>(header->ndm_flags & NTF_EXT_LEARNED), {}};
-  const auto found = attributes_between<NDA_MAX>(static_cast<const char*>(mnl_nlmsg_get_payload_offset(m, sizeof(ndmsg))),
-                                                 static_cast<const char*>(mnl_nlmsg_get_payload_tail(m)));
+  const auto found = attributes_of<NDA_MAX>(m, sizeof(ndmsg));
   if (found[NDA_FLAGS_EXT] != nullptr) return;  // the kernel, or who set it, looks after it
   if (!has_bytes(found[NDA_DST], bytes) || !has_bytes(found[NDA_LLADDR], kMac) || payload_bytes(found[NDA_LLADDR]) != kMac) return;
   if (used_[static_cast<std::uint8_t>(payload(found[NDA_LLADDR])[kMac - 1])] == 0) return;
